@@ -1,0 +1,5 @@
+"""`python -m copyrisk` is `copyrisk`."""
+
+from copyrisk.cli import main
+
+main()

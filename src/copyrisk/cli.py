@@ -1,0 +1,216 @@
+"""The command line: parse, call the library, print; nothing else.
+
+Heavy modules are imported inside the commands, so that `copyrisk --help` answers at once.
+"""
+
+import json
+import logging
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import Field
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import click
+
+from copyrisk import __version__
+from copyrisk.errors import UserError
+from copyrisk.options import STAGES, DemoOptions, FadeOptions, Options, TestbedOptions, flag, of, of_stage
+
+EPILOG = """\b
+Examples:
+  copyrisk demo                                  the whole of it on a small model, in two minutes
+  copyrisk audit --model diffusers:./model \\
+      --references ./train --controls ./held_out  audit your own model
+  copyrisk audit --model folder:./generated \\
+      --references train.parquet                 images that were made elsewhere
+  copyrisk report --out copyrisk-run             write the report of a run again
+
+\b
+Exit codes:
+  0    done
+  1    `audit --fail-above RATE`: the rate is surely above RATE
+  2    bad input; the message says what and how to mend it
+  130  interrupted; the same command goes on where it stopped
+"""
+
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(epilog=EPILOG, context_settings=HELP)
+@click.version_option(__version__, prog_name="copyrisk")
+def cli() -> None:
+    """Tell how likely an image generator is to give back an image it was trained on."""
+
+
+def main() -> None:
+    """Run the command line and exit; every error becomes one message."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("copyrisk").setLevel(logging.INFO)
+    try:
+        cli.main(prog_name="copyrisk", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        _stop(str(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        _stop("Interrupted. The same command goes on where it stopped.", 130)
+    except MemoryError:
+        _stop("Out of memory. What was done is kept; give --batch-size 1 or use a machine with more memory.", 2)
+    except OSError as error:
+        _stop(f"{error.filename or 'A file'}: {error.strerror or error}. What was done is kept.", 2)
+
+
+def _stop(message: str, code: int) -> None:
+    click.echo(f"copyrisk: {message}", err=True)
+    sys.exit(code)
+
+
+def _options(chosen: list["Field[Any]"], cls: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make click options of dataclass fields."""
+    hints = get_type_hints(cls)
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for each in reversed(chosen):
+            kinds = [kind for kind in get_args(hints[each.name]) or (hints[each.name],) if kind is not type(None)]
+            command = click.option(
+                flag(each.name),
+                each.name,
+                default=each.default,
+                show_default=each.default not in (None, False),
+                help=each.metadata["help"],
+                **(
+                    {"is_flag": True}
+                    if kinds[0] is bool
+                    else {"type": click.Path(path_type=Path) if kinds[0] is Path else kinds[0]}
+                ),
+            )(command)
+        return command
+
+    return decorate
+
+
+@cli.command(epilog=EPILOG)
+@_options(of_stage("audit"), Options)
+@click.option(
+    "--fail-above", type=float, help="Exit with 1 when the lower end of the rate's interval is above this (0 to 1)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the facts of the report as JSON.")
+def audit(fail_above: float | None, as_json: bool, **options: Any) -> None:
+    """Audit a generator against reference images: all stages, one report.
+
+    Finds which references are near-duplicates, prompts the model with their captions (or with --prompts), compares what
+    comes out with the references and the controls, and writes report.html into the run folder. The same command goes on
+    where it was interrupted.
+    """
+    from copyrisk import stages
+
+    if fail_above is not None and not 0 <= fail_above <= 1:
+        raise UserError(f"--fail-above is {fail_above}; it must be between 0 and 1.")
+    result = stages.audit(**options)
+    _print_answer(result, as_json)
+    if fail_above is not None and result.regurgitation.low > fail_above:
+        click.echo(
+            f"The rate is surely above {fail_above:g}: its interval begins at {result.regurgitation.low:.4g}.", err=True
+        )
+        sys.exit(1)
+
+
+def _print_answer(result: Any, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result.facts, ensure_ascii=False))
+        return
+    click.echo(textwrap.fill(result.sentence, 100))
+    for note in result.facts["notes"]:
+        click.echo(textwrap.fill(f"Note: {note}", 100))
+    click.echo(f"Report: {result.report}")
+
+
+STAGE_HELP = {
+    "index": "Describe every reference and control once.",
+    "duplicates": "Find which references are the same picture, and how often each occurs.",
+    "plan": "Choose the prompts, and how many images of each.",
+    "generate": "Make the images that the plan asks for.",
+    "match": "Compare the generations with the references and controls.",
+    "rates": "Count copies; estimate rates with intervals.",
+    "report": "Write report.html and report.json.",
+}
+
+
+def _stage_command(stage: str) -> None:
+    @cli.command(stage, help=f"{STAGE_HELP[stage]} One stage of an audit, on the run folder --out.")
+    @_options(of_stage(stage), Options)
+    @click.option("--json", "as_json", is_flag=True, hidden=stage != "report", help="Print the facts as JSON.")
+    def command(as_json: bool, **options: Any) -> None:
+        from copyrisk import stages
+
+        result = getattr(stages, stage)(**options)
+        if stage != "report":
+            click.echo(f"{stage}: {result.num_rows:,} rows in {options['out']}")
+        elif as_json:
+            click.echo((options["out"] / "report.json").read_text(encoding="utf-8"))
+        else:
+            click.echo(f"Report: {result}")
+
+
+for _stage in STAGES:
+    _stage_command(_stage)
+
+
+@cli.command()
+@_options(of(DemoOptions), DemoOptions)
+def demo(**options: Any) -> None:
+    """Show the whole of it on a model whose copies are known.
+
+    Trains a small diffusion model on scikit-learn's handwritten digits, with some of them planted 2, 4, ... 128 times
+    and some held out, audits it like any other model, and sets the answer beside the planted truth.
+    """
+    from copyrisk.testbed.demo import run_demo
+
+    result, truth = run_demo(DemoOptions(**options))
+    _print_answer(result, as_json=False)
+    click.echo("\n" + textwrap.fill(f"{truth['title']}: {truth['sentence']}", 100) + "\n")
+    click.echo(_table(truth["columns"], truth["rows"]))
+
+
+@cli.group()
+def testbed() -> None:
+    """Train small models whose copies are known."""
+
+
+@testbed.command("train")
+@_options(of(TestbedOptions), TestbedOptions)
+def train(**options: Any) -> None:
+    """Train a small diffusion model with a planted ladder of multiplicities.
+
+    Writes a diffusers pipeline folder (model), the training set with its duplicates (train.parquet), the pictures held
+    out of training (controls) and which picture was planted how often (planted.parquet).
+    """
+    from copyrisk.testbed import train_testbed
+
+    made = train_testbed(TestbedOptions(**options))
+    click.echo(f"Model: {made.model}\nAudit it: {made.audit_command}")
+
+
+@testbed.command("fade")
+@_options(of(FadeOptions), FadeOptions)
+def fade(**options: Any) -> None:
+    """Show how copying fades as the training set grows.
+
+    A model trained on one picture gives back that picture. Trains one model for each of --sizes, with the same steps,
+    and audits each.
+    """
+    from copyrisk.testbed.fade import COLUMNS, run_fade
+
+    click.echo(_table(COLUMNS, run_fade(FadeOptions(**options))))
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> str:
+    cells = [columns, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)

@@ -1,0 +1,33 @@
+"""Clusters whose members all resemble one picture at the centre: no chain of weak links can glue them together."""
+
+import numpy as np
+
+from copyrisk.index.search import Floats, Integers
+
+
+def star_clusters(count: int, weights: Integers, i: Integers, j: Integers, distance: Floats) -> tuple[Integers, Floats]:
+    """Cut a graph of near pairs into stars.
+
+    The row with the heaviest neighbourhood becomes the centre of a cluster and takes its neighbours that no earlier
+    centre has taken; then the next heaviest that is left, and so on (ties: the lower row). weights: (count,), how many
+    images each row stands for. i, j, distance: the pairs.
+
+    Returns each row's centre and its distance to it, both of shape (count,).
+    """
+    degree = weights.astype(np.int64)
+    np.add.at(degree, i, weights[j])
+    np.add.at(degree, j, weights[i])
+    source, target = np.concatenate([i, j]), np.concatenate([j, i])
+    order = np.lexsort((target, source))
+    target, between = target[order], np.concatenate([distance, distance])[order]
+    starts = np.searchsorted(source[order], np.arange(count + 1))
+    centre = np.full(count, -1, dtype=np.int64)
+    to_centre = np.zeros(count)
+    for row in np.lexsort((np.arange(count), -degree)):
+        if centre[row] < 0:
+            centre[row] = row
+            neighbours = slice(starts[row], starts[row + 1])
+            free = centre[target[neighbours]] < 0
+            centre[target[neighbours][free]] = row
+            to_centre[target[neighbours][free]] = between[neighbours][free]
+    return centre, to_centre

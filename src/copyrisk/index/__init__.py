@@ -1,0 +1,171 @@
+"""Stage `index`: describe every reference and control once.
+
+Tables `references` and `controls`, one row an image: `id` (the collection's; where an earlier row has the same, its
+position is appended: `7#12`), `position`, `caption`, `width`, `height`, `sha256` (of the encoded bytes), `descriptor`
+(uint8 list) and `error` (why it is unreadable; the descriptor is then null).
+"""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
+from itertools import count, islice
+from os import cpu_count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from copyrisk.collections import Collection, Item, open_collection
+from copyrisk.collections.decode import decode
+from copyrisk.descriptors import Bytes, Descriptor, open_descriptor
+from copyrisk.errors import UnreadableImage, UserError
+from copyrisk.files import read_shards, read_table, shard_paths, write_table
+from copyrisk.options import Options
+from copyrisk.progress import bar
+from copyrisk.run import Run, log
+
+T = TypeVar("T")
+
+SHARD_ROWS = 2048
+BATCH_ROWS = 128
+"""Images that are in memory at once, encoded."""
+
+
+def index(run: Run, options: Options) -> pa.Table:
+    """Describe the references and controls of `options`; return the table of references.
+
+    Raises UserError where a collection cannot be opened or none of the references can be read.
+    """
+    if options.references is None:
+        raise UserError("--references is missing: give the images that must not come back.")
+    collections = {"references": open_collection(options.references, "--references")}
+    if options.controls is not None:
+        collections["controls"] = open_collection(options.controls, "--controls")
+    descriptor = open_descriptor(options.descriptor)
+    stage = run.begin(
+        "index",
+        options={"descriptor": descriptor.specifier},
+        inputs={name: collection.fingerprint for name, collection in collections.items()},
+        outputs=("references", "controls"),
+    )
+    # Where the pictures are is no part of their identity: a moved collection is the same collection.
+    run.manifest["collections"] = {name: _specifier(options, name) for name in collections}
+    run.save()
+    if not stage.done:
+        for name, collection in collections.items():
+            _describe_all(collection, descriptor, run.folder / name, options.workers, name)
+        outputs = [path for name in collections for path in shard_paths(run.folder / name)]
+        stage.finish(sum(map(len, collections.values())), outputs)
+    references = read_collection(run, "references")
+    if readable(references).num_rows == 0:
+        first = references["error"][0].as_py()
+        raise UserError(f"--references: none of the {len(references)} images can be read; the first: {first}.")
+    return references
+
+
+def read_collection(run: Run, name: str) -> pa.Table:
+    """Return the table `references` or `controls` of a run; an empty one where no controls were given."""
+    table = read_shards(run.folder / name)
+    return table if table is not None else _table([], run.record("index")["options"]["descriptor"])
+
+
+def readable(table: pa.Table) -> pa.Table:
+    """Return the rows of an index table whose image could be read."""
+    return table.filter(pc.is_null(table["error"]))
+
+
+def unreadable(table: pa.Table) -> pa.Table:
+    """Return `id` and `error` of the rows of an index table whose image could not be read."""
+    return table.filter(pc.is_valid(table["error"])).select(["id", "error"])
+
+
+def descriptors_of(table: pa.Table) -> Bytes:
+    """Return the descriptors of a table without unreadable rows as one array: shape (rows, dimensions), uint8."""
+    column = table["descriptor"].combine_chunks()
+    return np.asarray(column.flatten()).reshape(len(table), column.type.list_size)
+
+
+def describe(item: Item, descriptor: Descriptor) -> dict[str, Any]:
+    """Return the index row of one item; an image that cannot be read gives a row with the reason in `error`."""
+    row: dict[str, Any] = {"id": item.id, "position": item.position, "caption": item.caption}
+    try:
+        data = item.read()
+        image = decode(data)
+    except UnreadableImage as error:
+        return row | {"error": str(error)}
+    return row | {
+        "width": image.width,
+        "height": image.height,
+        "sha256": sha256(data).hexdigest(),
+        "descriptor": descriptor.describe(image),
+    }
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of `size` items, the last one maybe shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def thread_count(workers: int) -> int:
+    """Return the number of threads that `--workers` asks for."""
+    return workers or cpu_count() or 1
+
+
+def _specifier(options: Options, name: str) -> str:
+    specifier: str = getattr(options, name)
+    return specifier
+
+
+def _describe_all(collection: Collection, descriptor: Descriptor, folder: Path, workers: int, name: str) -> None:
+    # What comes after a gap is made again, so that the rows stay in the order of the collection.
+    first = next(number for number in count() if not _shard(folder, number).exists())
+    ids = {text for number in range(first) for text in read_table(_shard(folder, number), ["id"])["id"].to_pylist()}
+    done, total = first * SHARD_ROWS, len(collection)
+    with (
+        ThreadPoolExecutor(thread_count(workers)) as pool,
+        bar(f"index {name}", total, "image", initial=min(done, total)) as progress,
+    ):
+        batches = batched(collection.items(done), BATCH_ROWS)
+        for number, shard in enumerate(batched(batches, SHARD_ROWS // BATCH_ROWS), start=first):
+            rows: list[dict[str, Any]] = []
+            for batch in shard:
+                rows += pool.map(partial(describe, descriptor=descriptor), batch)
+                progress.update(len(batch))
+            write_table(_shard(folder, number), _table(_distinct(rows, ids), descriptor.specifier))
+    failed = sum(unreadable(read_table(path, ["id", "error"])).num_rows for path in shard_paths(folder))
+    if failed:
+        log.warning("%s: %d of %d images cannot be read; the report lists them", name, failed, total)
+
+
+def _shard(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:06d}.parquet"
+
+
+def _distinct(rows: list[dict[str, Any]], ids: set[str]) -> list[dict[str, Any]]:
+    """Append its position to an id that an earlier row has; `ids`, those of the earlier rows, grows."""
+    for row in rows:
+        while row["id"] in ids:
+            row["id"] += f"#{row['position']}"
+        ids.add(row["id"])
+    return rows
+
+
+def _table(rows: list[dict[str, Any]], specifier: str) -> pa.Table:
+    schema = pa.schema(
+        [
+            ("id", pa.string()),
+            ("position", pa.int64()),
+            ("caption", pa.string()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("sha256", pa.string()),
+            ("descriptor", pa.list_(pa.uint8(), open_descriptor(specifier).dimensions)),
+            ("error", pa.string()),
+        ]
+    )
+    return pa.Table.from_pylist(rows, schema=schema)

@@ -1,0 +1,106 @@
+"""The published tests of whether a generation is a copy of a reference.
+
+A test turns a generation into a statistic for its nearest reference; at most the threshold is a copy. Tests are found
+by name in the entry-point group `copyrisk.tests`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from copyrisk import registry
+from copyrisk.descriptors import Bytes, Descriptor
+from copyrisk.descriptors.pixels import Pixels
+from copyrisk.errors import UserError
+from copyrisk.index.search import Floats, Integers, nearest
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The nearest reference and control of each generation (rows, -1 where there is none) and their statistics."""
+
+    reference: Integers
+    reference_statistic: Floats
+    control: Integers
+    control_statistic: Floats
+
+
+class Test(Protocol):
+    """A test: a name, a threshold, and where it is from; `statistic` says in words what is compared."""
+
+    name: str
+    threshold: float
+    statistic: str
+    source: str
+
+    def check(self, references: int) -> None:
+        """Raise UserError where there are too few different references."""
+
+    def score(self, generations: Bytes, references: Bytes, controls: Bytes) -> Scores:
+        """Compare each generation (m, d) with all references (n, d) and all controls (c, d), one row a picture."""
+
+
+class TileTest:
+    """The largest distance over 16 tiles of the picture (Carlini et al. 2023, section 4.2): a copy up to 0.15."""
+
+    name = "tile"
+    statistic = "the largest root-mean-square difference over the 16 tiles of the picture, 0 to 1"
+    source = "Carlini et al. 2023 (arXiv 2301.13188), section 4.2"
+
+    def __init__(self, threshold: float | None, descriptor: Descriptor):
+        """Take the published threshold 0.15 where none is given."""
+        self.threshold = 0.15 if threshold is None else threshold
+        if not isinstance(descriptor, Pixels):
+            raise UserError(f"--test tile compares pixels; --descriptor is {descriptor.specifier}. Use pixels:32.")
+        self.tiles: NDArray[np.intp] = descriptor.tiles()
+
+    def check(self, references: int) -> None:
+        """One reference is enough."""
+
+    def score(self, generations: Bytes, references: Bytes, controls: Bytes) -> Scores:
+        """Find the reference and the control whose worst tile is nearest."""
+        found = nearest(generations, references, parts=self.tiles)
+        control = nearest(generations, controls, parts=self.tiles)
+        return Scores(found.index, found.distances[:, 0], control.index, control.distances[:, :1].reshape(-1))
+
+
+class RatioTest:
+    """The distance to the nearest reference against what is usual around it: a copy up to 1.
+
+    The statistic is ℓ2(x̂, x) / (α · mean ℓ2(x̂, its n nearest references)), with α = 0.5 and n = 50 (Carlini et al.
+    2023, section 5.1). The n nearest are different pictures: duplicates count once, else 50 copies of one picture would
+    hide it. A control takes the place of x and is measured against the same neighbourhood.
+    """
+
+    name = "ratio"
+    statistic = "the distance to the nearest reference, divided by half the mean distance to the 50 nearest"
+    source = "Carlini et al. 2023 (arXiv 2301.13188), section 5.1"
+    alpha = 0.5
+    neighbours = 50
+
+    def __init__(self, threshold: float | None, descriptor: Descriptor):
+        """Take the published threshold 1 where none is given."""
+        self.threshold = 1.0 if threshold is None else threshold
+
+    def check(self, references: int) -> None:
+        """Two different references are needed, or there is no neighbourhood."""
+        if references < 2:
+            raise UserError("--test ratio needs at least two different references. Use --test tile.")
+
+    def score(self, generations: Bytes, references: Bytes, controls: Bytes) -> Scores:
+        """Find the nearest reference and control and divide by the neighbourhood's scale."""
+        found = nearest(generations, references, k=self.neighbours)
+        control = nearest(generations, controls)
+        # A generation that equals n references would divide by zero; it is a copy of each of them.
+        scale = np.maximum(self.alpha * found.distances.mean(axis=1), np.finfo(np.float64).tiny)
+        control_distance = control.distances[:, :1].reshape(-1)
+        control_statistic = control_distance / scale if len(controls) else control_distance
+        return Scores(found.index, found.distances[:, 0] / scale, control.index, control_statistic)
+
+
+def open_test(name: str, threshold: float | None, descriptor: Descriptor) -> Test:
+    """Return the test called `name`; raise UserError where there is none or it does not fit the descriptor."""
+    test: Test = registry.load("tests", name)(threshold, descriptor)
+    return test

@@ -1,0 +1,188 @@
+"""Every option of every stage, written once.
+
+The command line and the Python functions are both made from `Options`: a field's name is the option's name, its default
+the option's default, its help the option's help. `stages` names the stages that use it. This module imports nothing
+heavy, since `copyrisk --help` reads it.
+"""
+
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from copyrisk.errors import UserError
+
+STAGES = ("index", "duplicates", "plan", "generate", "match", "rates", "report")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _option(default: Any, stages: str, help: str, **extra: Any) -> Any:
+    return field(default=default, metadata={"help": help, "stages": tuple(stages.split()), **extra})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of an audit and of its stages; see `copyrisk audit --help` for each."""
+
+    out: Path = _option(Path("copyrisk-run"), " ".join(STAGES), "The run folder: all tables and the report.")
+    model: str | None = _option(
+        None,
+        "plan generate",
+        "What makes the images: diffusers:FOLDER_OR_ID, folder:DIR (images made elsewhere) or python:MODULE:FUNCTION.",
+    )
+    references: str | None = _option(
+        None, "index", "Images that must not come back: a folder, a Parquet file or a folder of Parquet files."
+    )
+    controls: str | None = _option(
+        None, "index", "Images that the model certainly did not see; they show how often the test fires by accident."
+    )
+    descriptor: str = _option("pixels:32", "index", "How an image is described: pixels:SIDE.")
+    workers: int = _option(0, "index match", "Threads that decode images; 0 takes one a processor.", minimum=0)
+    duplicate_distance: float = _option(
+        0.05,
+        "duplicates",
+        "Two references at most this far apart (root mean square, 0 to 1) count as the same picture.",
+        minimum=0,
+    )
+    prompts: Path | None = _option(
+        None,
+        "plan",
+        "Prompts to use instead of the references' captions: .txt (one a line), .csv, .jsonl or .parquet with a column "
+        "'prompt' and, if wanted, 'stratum'.",
+    )
+    max_prompts: int = _option(1000, "plan", "Prompts at most; the most duplicated references come first.", minimum=1)
+    max_control_prompts: int = _option(200, "plan", "Prompts at most from the controls' captions.", minimum=0)
+    generations: int | None = _option(
+        None, "plan", "Images a prompt, 16 by default; of a model without prompts images in all, 1000.", minimum=1
+    )
+    seed: int = _option(0, "plan", "The seed from which all others are derived.", minimum=0)
+    device: str = _option("auto", "generate", "Where the model runs: auto, cpu, cuda, cuda:1, mps.")
+    dtype: str = _option("auto", "generate", "auto (float16 on cuda, else float32), float32, float16 or bfloat16.")
+    batch_size: int = _option(0, "generate", "Images at a time; 0 chooses by the memory that is free.", minimum=0)
+    steps: int | None = _option(None, "generate", "num_inference_steps of the pipeline.", minimum=1)
+    guidance_scale: float | None = _option(None, "generate", "guidance_scale of the pipeline.")
+    height: int | None = _option(None, "generate", "Height of the generated images in pixels.", minimum=1)
+    width: int | None = _option(None, "generate", "Width of the generated images in pixels.", minimum=1)
+    trust_remote_code: bool = _option(
+        False, "plan generate", "Run the Python code that comes inside the model folder, if there is any."
+    )
+    test: str = _option(
+        "tile",
+        "match",
+        "What counts as a copy: tile (no part of the picture differs by more than the threshold) or ratio (much nearer "
+        "than to other references).",
+    )
+    threshold: float | None = _option(
+        None, "match", "The test's threshold; as published where not given (tile 0.15, ratio 1).", minimum=0
+    )
+    confidence: float = _option(0.95, "rates", "Coverage of the intervals.", minimum=0.5, maximum=0.9999)
+    pairs: int = _option(60, "report", "Picture pairs in the report's gallery.", minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.prompts is not None:
+            object.__setattr__(self, "prompts", Path(self.prompts))
+        _check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestbedOptions:
+    """The options of `copyrisk testbed train`."""
+
+    __test__ = False  # pytest takes a class called Test... for tests
+
+    out: Path = _option(Path("testbed"), "", "The folder for the model, its training set and the truth.")
+    images: str | None = _option(
+        None, "", "Your own images: a folder or Parquet file; scikit-learn's handwritten digits where not given."
+    )
+    limit: int | None = _option(None, "", "Take this many of the images, chosen at random.", minimum=1)
+    side: int = _option(8, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
+    ladder: str = _option("1,2,4,8,16,32,64,128", "", "Multiplicities to plant.")
+    per_step: int = _option(10, "", "Images on each step of the ladder above 1; all others occur once.", minimum=1)
+    held_out: int = _option(400, "", "Images kept out of training, as controls.", minimum=0)
+    steps: int = _option(2500, "", "Training steps.", minimum=1)
+    batch_size: int = _option(256, "", "Pictures in a training step.", minimum=1)
+    width: int = _option(384, "", "Width of the network.", minimum=8)
+    seed: int = _option(0, "", "The seed for the choice of images and for training.", minimum=0)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """The options of `copyrisk demo`."""
+
+    out: Path = _option(Path("copyrisk-demo"), "", "The folder for the model, the run and the report.")
+    seed: int = _option(0, "", "The seed from which all others are derived.", minimum=0)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FadeOptions:
+    """The options of `copyrisk testbed fade`."""
+
+    out: Path = _option(Path("testbed-fade"), "", "The folder for the models and their audits.")
+    images: str | None = _option(None, "", "Your own images; scikit-learn's handwritten digits where not given.")
+    side: int = _option(8, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
+    sizes: str = _option("1,10,100,1000", "", "Sizes of the training sets.")
+    held_out: int = _option(400, "", "Images kept out of training, as controls.", minimum=1)
+    steps: int = _option(1000, "", "Training steps, the same for each size.", minimum=1)
+    seed: int = _option(0, "", "The seed from which all others are derived.", minimum=0)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def of(cls: type) -> list["Field[Any]"]:
+    """List the option fields of an options class in order."""
+    return list(fields(cls))
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Read a comma-separated list of whole numbers, at least one, each at least 1; raise UserError otherwise."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UserError(f"{option} is '{text}'; give whole numbers from 1 up, separated by commas, as in 1,2,4.")
+    return sorted({int(part) for part in parts})
+
+
+def of_stage(stage: str) -> list["Field[Any]"]:
+    """List the option fields that a stage uses, in the order of `Options`; `audit` uses all."""
+    return [each for each in fields(Options) if stage == "audit" or stage in each.metadata["stages"]]
+
+
+def flag(name: str) -> str:
+    """Return the command-line spelling of an option: `max_prompts` is `--max-prompts`."""
+    return "--" + name.replace("_", "-")
+
+
+def flat(function: Callable[[Options], R], options: Callable[P, Options]) -> Callable[P, R]:
+    """Return `function` with the options' fields as keyword arguments of its own."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            chosen = options(*args, **kwargs)
+        except TypeError as error:
+            raise UserError(f"{function.__name__}: {error}".replace("Options.__init__() ", "")) from None
+        return function(chosen)
+
+    return call
+
+
+def _check(options: Any) -> None:
+    """Make `out` a path and compare each option with its bounds."""
+    object.__setattr__(options, "out", Path(options.out))
+    for each in fields(options):
+        value, low, high = getattr(options, each.name), each.metadata.get("minimum"), each.metadata.get("maximum")
+        if value is None or (low is None and high is None):
+            continue
+        # Written so that NaN, which is above and below nothing, is refused too.
+        if not ((low is None or value >= low) and (high is None or value <= high)):
+            bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+            raise UserError(f"{flag(each.name)} is {value}; it must be {bounds}.")

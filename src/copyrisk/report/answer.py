@@ -1,0 +1,95 @@
+"""The answer in words that somebody who is not an engineer can read."""
+
+from typing import Any
+
+from copyrisk.report.words import interval, level, percent
+
+
+def sentence(facts: dict[str, Any], roles: list[str]) -> str:
+    """Return the answer of an audit in one or two sentences."""
+    rate, counts = facts["answer"]["regurgitation"], facts["counts"]
+    asked = f"{counts['generations']:,} images from {counts['prompts']:,} {_plural('prompt', counts['prompts'])}"
+    who = _who(roles)
+    if rate["trials"] == 0:
+        return (
+            "No image could be compared, so this audit says nothing about how often the model gives back a reference."
+        )
+    if facts["answer"]["verdict"] == "none":
+        return (
+            f"{who}, this model gave back none of the {counts['pictures']:,} different reference pictures in {asked}: "
+            f"the true share of copies is {_interval(rate)}."
+        )
+    answer = (
+        f"{who}, {percent(rate['estimate'])} of the images that this model makes are copies of a reference picture "
+        f"({_interval(rate)}; {asked})."
+    )
+    return f"{answer} {_compared(facts)}"
+
+
+def notes(facts: dict[str, Any], scale: float) -> list[str]:
+    """Return what a reader must know before using the numbers: warnings, each a sentence or two."""
+    found, counts, controls = [], facts["counts"], facts["answer"]["controls"]
+    if controls is None:
+        found.append(
+            "There was no control group: no pictures that the model certainly did not see were compared in the same "
+            "way. How often the test fires by accident is therefore unknown. Give --controls."
+        )
+    elif facts["answer"]["verdict"] == "noise" and not controls["successes"]:
+        found.append(
+            f"The control group is too small: {controls['units']:,} {_plural(controls['unit'][:-1], controls['units'])} "
+            f"without a hit still allow a rate of {percent(controls['high'], 'up')}. Give more controls."
+        )
+    if controls is not None and scale > 1.5:
+        found.append(
+            f"There are {counts['controls']:,} controls and {counts['pictures']:,} different references. With "
+            f"{scale:.1f} times as many pictures to hit, accidental hits on references are up to that much more frequent than on "
+            "controls; the verdict takes this into account."
+        )
+    if counts["control_pictures_dropped"]:
+        found.append(
+            f"{counts['control_pictures_dropped']:,} controls look like a reference, so the model may have seen them; "
+            "they were left out."
+        )
+    units = facts["answer"]["regurgitation"]["units"]
+    if facts["answer"]["regurgitation"]["unit"] == "prompts" and units < 10:
+        found.append(f"Only {units} {_plural('prompt', units)} were tried, so the interval is wide.")
+    if counts["unreadable"]:
+        found.append(f"{counts['unreadable']:,} images could not be read; they are listed below.")
+    if counts["failed_generations"] > 0:
+        found.append(f"{counts['failed_generations']:,} generations gave no readable image and are not counted.")
+    asked = sum(row["pictures"] for row in facts["strata"])
+    if facts["strata"] and facts["strata"][0]["multiplicity_low"] is not None and asked < counts["pictures"]:
+        found.append(
+            f"{asked:,} of the {counts['pictures']:,} different reference pictures were asked for by their caption. "
+            "Rates are weighted by how many pictures have each multiplicity; multiplicities that were not tried do not count."
+        )
+    return found
+
+
+def _interval(rate: dict[str, Any]) -> str:
+    if rate["successes"] == 0:
+        return f"at most {percent(rate['high'], 'up')}, at {level(rate)} confidence"
+    return f"{level(rate)} interval {interval(rate)}"
+
+
+def _who(roles: list[str]) -> str:
+    if "unconditional" in roles:
+        return "Run without a prompt"
+    if "reference" in roles:
+        return "Given the caption of a reference picture chosen at random"
+    return "Given a prompt chosen at random from the prompts file"
+
+
+def _compared(facts: dict[str, Any]) -> str:
+    controls = facts["answer"]["controls"]
+    if controls is None:
+        return "Without a control group it is not known how many of these the test reports by accident."
+    share = percent(controls["estimate"]) if controls["successes"] else "none"
+    by_accident = f"on pictures that it has never seen, the same test fires in {share} of the images"
+    if facts["answer"]["verdict"] == "copies":
+        return f"This is copying and not chance: {by_accident} ({_interval(controls)})."
+    return f"This cannot be told from chance: {by_accident} ({_interval(controls)})."
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else word + "s"

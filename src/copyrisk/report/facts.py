@@ -1,0 +1,214 @@
+"""Everything that the report says, gathered from the tables of a run; `report.schema.json` documents it."""
+
+import platform
+import shlex
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pandas as pd
+
+from copyrisk import __version__
+from copyrisk.attacks.strata import stratum_bounds
+from copyrisk.descriptors import open_descriptor
+from copyrisk.duplicates import read_pictures
+from copyrisk.files import read_table
+from copyrisk.index import read_collection, readable, unreadable
+from copyrisk.matching import read_matches
+from copyrisk.matching.tests import open_test
+from copyrisk.options import STAGES, flag
+from copyrisk.rates import read_prompt_counts, read_rates, wanted
+from copyrisk.rates.intervals import Rate, binomial_rate, exceeds
+from copyrisk.report.answer import notes, sentence
+from copyrisk.run import Run
+
+SHOWN_PROMPTS = 2000
+PACKAGES = ("numpy", "pillow", "pyarrow", "scipy", "torch", "diffusers", "transformers")
+
+
+def gather(run: Run, pairs: int) -> dict[str, Any]:
+    """Collect the facts of a run whose rates are done, with at most `pairs` picture pairs."""
+    found = read_rates(run)
+    prompts = read_prompt_counts(run)
+    matches = wanted(read_matches(run).to_pandas(), read_table(run.folder / "plan.parquet").to_pandas())
+    pictures = read_pictures(run).to_pandas()
+    references, controls = read_collection(run, "references"), read_collection(run, "controls")
+    matched = run.record("match")
+    test = open_test(
+        matched["options"]["test"],
+        matched["options"]["threshold"],
+        open_descriptor(run.record("index")["options"]["descriptor"]),
+    )
+    regurgitation, control = found["all", "regurgitation"], found.get(("controls", "regurgitation"))
+    asked = matches[~matches["prompt_id"].isin(prompts.loc[prompts["role"] == "control", "prompt_id"])]
+    bad = [*unreadable(references).to_pylist(), *unreadable(controls).to_pylist()]
+    counts = {
+        "references": readable(references).num_rows,
+        "pictures": len(pictures),
+        "controls": matched["controls"],
+        "control_pictures_dropped": matched["control_pictures_dropped"],
+        "unreadable": len(bad),
+        "prompts": int((prompts["role"] != "control").sum()),
+        "generations": len(asked),
+        "copies": int((asked["verdict"] == "copy").sum()),
+        "failed_generations": run.record("generate")["rows"] - len(matches),
+    }
+    # The more pictures there are to hit, the more are hit by accident: controls are scaled to the references' number.
+    scale = max(1.0, counts["pictures"] / counts["controls"]) if counts["controls"] else 1.0
+    verdict = verdict_of(regurgitation, control, scale)
+    facts = {
+        "schema_version": 1,
+        "copyrisk_version": __version__,
+        "created": run.manifest["created"],
+        "model": run.manifest["model"],
+        "answer": {
+            "verdict": verdict,
+            "regurgitation": _rate(regurgitation),
+            "extraction": _rate(found["all", "extraction"]),
+            "controls": _rate(control) if control else None,
+        },
+        "test": {
+            "name": test.name,
+            "threshold": test.threshold,
+            "statistic": test.statistic,
+            "source": test.source,
+            "descriptor": run.record("index")["options"]["descriptor"],
+        },
+        "counts": counts,
+        "strata": _strata(found, prompts, pictures, asked, run),
+        "pairs": _pairs(asked, prompts, pictures, pairs),
+        "prompts": _prompts(prompts, run.record("rates")["options"]["confidence"]),
+        "prompts_omitted": max(0, len(prompts) - SHOWN_PROMPTS),
+        "unreadable": [{"source": row["id"], "reason": row["error"]} for row in bad],
+        "options": _options(run),
+        "command": _command(run),
+        "stages": [
+            {"stage": name, **{key: run.record(name)[key] for key in ("seconds", "rows", "key")}}
+            for name in STAGES[:-1]
+        ],
+        "versions": _versions(),
+    }
+    facts["answer"]["sentence"] = sentence(facts, prompts["role"].unique().tolist())
+    facts["notes"] = notes(facts, scale)
+    return facts
+
+
+def verdict_of(rate: Rate, control: Rate | None, scale: float) -> str:
+    """Return `none` (no copy seen), `unproven` (no controls), `copies` (surely above the controls) or `noise`."""
+    if rate.successes == 0:
+        return "none"
+    if control is None:
+        return "unproven"
+    return "copies" if exceeds(rate, control, scale) else "noise"
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    names = ("estimate", "low", "high", "confidence", "successes", "trials", "unit", "units")
+    return {name: getattr(rate, name) for name in names}
+
+
+def _strata(
+    found: dict[tuple[str, str], Rate], prompts: pd.DataFrame, pictures: pd.DataFrame, asked: pd.DataFrame, run: Run
+) -> list[dict[str, Any]]:
+    names = [name for name, measure in found if measure == "regurgitation" and name not in ("all", "controls")]
+    weights = {
+        row["name"]: row["weight"] for row in read_table(run.folder / "rates.parquet", ["name", "weight"]).to_pylist()
+    }
+    total = sum(weights[name] for name in names) or 1.0
+    numeric = set(prompts["role"]) <= {"reference", "control", "unconditional"}
+    rows = []
+    for name in names:
+        regurgitation, extraction = found[name, "regurgitation"], found[name, "extraction"]
+        low, high = stratum_bounds(name) if numeric else (None, None)
+        of_pictures = extraction.unit == "pictures"
+        rows.append(
+            {
+                "stratum": name,
+                "multiplicity_low": low,
+                "multiplicity_high": high,
+                "weight": weights[name] / total,
+                "pictures": extraction.trials if of_pictures else 0,
+                "pictures_extracted": extraction.successes if of_pictures else 0,
+                "prompts": int((prompts["stratum"] == name).sum()),
+                "generations": regurgitation.trials,
+                "copies": regurgitation.successes,
+                "regurgitation": _rate(regurgitation),
+                "extraction": _rate(extraction),
+            }
+        )
+    return sorted(rows, key=lambda row: (row["multiplicity_low"] or 0, "" if numeric else row["stratum"]))
+
+
+def _pairs(matches: pd.DataFrame, prompts: pd.DataFrame, pictures: pd.DataFrame, count: int) -> list[dict[str, Any]]:
+    """The worst pairs, one for each reference first, so that one picture does not fill the gallery."""
+    texts = prompts.set_index("prompt_id")["prompt"]
+    multiplicities = pictures.set_index("cluster")["multiplicity"]
+    ordered = matches.sort_values(["statistic", "distance", "generation_id"], kind="stable")
+    copies_of = ordered[ordered["verdict"] == "copy"].groupby("reference").size()
+    again = ordered.groupby("reference").cumcount()
+    worst = ordered.assign(again=again).sort_values(["verdict", "again"], kind="stable").head(count)
+    return [
+        {
+            "generation_id": row["generation_id"],
+            "prompt": texts[row["prompt_id"]],
+            "seed": row["seed"],
+            "reference": row["reference"],
+            "multiplicity": int(multiplicities[row["reference"]]),
+            "distance": row["distance"],
+            "statistic": row["statistic"],
+            "verdict": row["verdict"],
+            "copies_of_this": int(copies_of.get(row["reference"], 0)),
+        }
+        for row in worst.to_dict("records")
+    ]
+
+
+def _prompts(prompts: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
+    worst = prompts.sort_values(["rate", "nearest_statistic"], ascending=[False, True], kind="stable").head(
+        SHOWN_PROMPTS
+    )
+    return [
+        {
+            "prompt": row["prompt"],
+            "role": row["role"],
+            "stratum": row["stratum"],
+            "multiplicity": None if pd.isna(row["multiplicity"]) else int(row["multiplicity"]),
+            "generations": row["generations"],
+            "copies": row["copies"],
+            "regurgitation": _rate(binomial_rate(row["copies"], row["generations"], "generations", confidence)),
+            "nearest_statistic": None if pd.isna(row["nearest_statistic"]) else row["nearest_statistic"],
+            "nearest_reference": None if pd.isna(row["nearest_reference"]) else row["nearest_reference"],
+        }
+        for row in worst.to_dict("records")
+    ]
+
+
+def _options(run: Run) -> dict[str, Any]:
+    options: dict[str, Any] = {"model": run.manifest["model"]["specifier"], **run.manifest["collections"]}
+    for stage in STAGES[:-1]:
+        options |= run.record(stage)["options"]
+    return options
+
+
+def _command(run: Run) -> str:
+    words = ["copyrisk", "audit", "--model", run.manifest["model"]["specifier"]]
+    for name, path in run.manifest["collections"].items():
+        words += [flag(name), path]
+    for stage in STAGES[:-1]:
+        renamed = {"num_inference_steps": "steps", "function": None}
+        for name, value in run.record(stage)["options"].items():
+            option = renamed.get(name, name)
+            if value is not None and option is not None:
+                words += [flag(option), str(value)]
+    if run.manifest.get("trust_remote_code"):
+        words.append("--trust-remote-code")
+    return shlex.join(words)
+
+
+def _versions() -> dict[str, str]:
+    found = {"copyrisk": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

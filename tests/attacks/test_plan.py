@@ -1,0 +1,232 @@
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from copyrisk.attacks import SCHEMA, plan, prompt_id, read_plan, seed_of
+from copyrisk.duplicates import duplicates
+from copyrisk.errors import UserError
+from copyrisk.index import index
+from copyrisk.options import Options
+from copyrisk.run import Run
+
+Rows = list[tuple[int, str]]
+Planned = Callable[..., list[dict[str, Any]]]
+
+MODELS = """
+def conditional(prompts, seeds):
+    raise AssertionError("a plan makes no images")
+
+def unconditional():
+    def make(prompts, seeds):
+        raise AssertionError("a plan makes no images")
+    make.conditional = False
+    return make
+"""
+
+
+@pytest.fixture
+def planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collection: Callable[[str, Rows], Path]
+) -> Iterator[Planned]:
+    """Plan a run on references and controls, given as (seed of the picture, caption)."""
+    (tmp_path / "models_of_the_plan_tests.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def call(references: Rows, controls: Rows = (), model: str = "conditional", **options: Any) -> list[dict[str, Any]]:  # type: ignore[assignment]
+        given: dict[str, Any] = {
+            "out": tmp_path / "run",
+            "model": model if ":" in model else f"python:models_of_the_plan_tests:{model}",
+            "references": str(collection("references", references)),
+            "controls": str(collection("controls", controls)) if controls else None,
+            "generations": 2,
+            **options,
+        }
+        with Run.open(tmp_path / "run") as run:
+            for stage in (index, duplicates):
+                stage(run, Options(**given))
+            table = plan(run, Options(**given))
+            assert table.schema == SCHEMA
+            assert read_plan(run) == table
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+
+    yield call
+    sys.modules.pop("models_of_the_plan_tests", None)
+
+
+def prompts(rows: list[dict[str, Any]], role: str | None = None) -> list[str]:
+    return [row["prompt"] for row in rows if role in (None, row["role"])]
+
+
+LADDER = [(0, "once"), (1, "thrice"), (1, "thrice"), (1, "thrice"), (2, "twice"), (2, "twice")]
+
+
+def test_captions_come_the_most_duplicated_first_with_their_strata(planned: Planned) -> None:
+    rows = planned(LADDER)
+    assert [(row["prompt"], row["multiplicity"], row["stratum"]) for row in rows] == [
+        ("thrice", 3, "3–4"),
+        ("twice", 2, "2"),
+        ("once", 1, "1"),
+    ]
+    assert {row["role"] for row in rows} == {"reference"}
+    assert {row["weight"] for row in rows} == {1.0}
+
+
+def test_max_prompts_keeps_the_most_duplicated(planned: Planned) -> None:
+    assert prompts(planned(LADDER, max_prompts=2)) == ["thrice", "twice"]
+
+
+def test_among_equals_the_choice_is_random_and_depends_on_the_seed_alone(planned: Planned) -> None:
+    references = [(number, f"picture {number:02}") for number in range(20)]
+    first = prompts(planned(references, max_prompts=5))
+    assert prompts(planned(references[::-1], max_prompts=5)) == first
+    assert first != [caption for _, caption in references[:5]]
+    assert prompts(planned(references, max_prompts=5, seed=1)) != first
+
+
+def test_a_picture_is_asked_for_by_its_most_frequent_caption(planned: Planned) -> None:
+    rows = planned([(0, "rare"), (0, "frequent"), (0, "frequent"), (0, "")])
+    assert [(row["prompt"], row["multiplicity"]) for row in rows] == [("frequent", 4)]
+
+
+def test_a_caption_of_two_pictures_stands_for_both_with_the_higher_multiplicity(planned: Planned) -> None:
+    (row,) = planned([(0, "a cat"), (1, "a cat"), (1, "a cat")])
+    assert (row["weight"], row["multiplicity"]) == (2.0, 2)
+
+
+def test_references_without_captions_are_not_asked_for(planned: Planned) -> None:
+    assert prompts(planned([(0, "a cat"), (1, "")])) == ["a cat"]
+
+
+def test_without_any_caption_a_model_that_needs_prompts_cannot_be_audited(planned: Planned) -> None:
+    with pytest.raises(UserError, match=r"no captions and the model needs prompts\. Give --prompts FILE"):
+        planned([(0, ""), (1, "")], [(2, "a control")])
+
+
+def test_the_captions_of_controls_are_asked_for_too(planned: Planned) -> None:
+    rows = planned([(0, "a cat")], [(1, "a dog"), (2, "a dog"), (3, "a bird"), (4, "")])
+    controls = {row["prompt"]: row for row in rows if row["role"] == "control"}
+    assert {prompt: row["weight"] for prompt, row in controls.items()} == {"a dog": 2.0, "a bird": 1.0}
+    assert {(row["stratum"], row["multiplicity"]) for row in controls.values()} == {("control", None)}
+    assert [row["role"] for row in rows] == ["reference", "control", "control"]
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_max_control_prompts_keeps_a_random_choice(planned: Planned, most: int) -> None:
+    controls = [(number, f"control {number}") for number in range(1, 9)]
+    rows = planned([(0, "a cat")], controls, max_control_prompts=most)
+    assert len(set(prompts(rows, "control"))) == most
+    if most == 3:
+        assert prompts(rows, "control") != ["control 1", "control 2", "control 3"]
+
+
+def test_a_control_s_caption_that_is_any_reference_s_is_no_control_prompt(planned: Planned) -> None:
+    references = [(0, "frequent"), (0, "frequent"), (0, "rare")]
+    rows = planned(references, [(1, "frequent"), (2, "rare"), (3, "other")])
+    assert prompts(rows, "control") == ["other"]
+
+
+def test_a_reference_s_caption_that_max_prompts_cuts_does_not_become_a_control_s(planned: Planned) -> None:
+    assert prompts(planned(LADDER, [(9, "once")], max_prompts=1)) == ["thrice"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("prompts.txt", "a cat\nnew\nnew\n"),
+        ("prompts.csv", "prompt\na cat\nnew\nnew\n"),
+        ("prompts.jsonl", '{"prompt": "a cat"}\n{"prompt": "new"}\n{"prompt": "new"}\n'),
+    ],
+)
+def test_a_prompts_file_takes_the_place_of_the_references_captions(
+    planned: Planned, tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    rows = planned([(0, "a cat"), (0, "a cat"), (1, "a dog")], [(2, "new"), (3, "a bird")], prompts=tmp_path / name)
+    assert [(row["prompt"], row["role"], row["stratum"], row["weight"], row["multiplicity"]) for row in rows] == [
+        ("a cat", "user", "prompts", 1.0, 2),
+        ("new", "user", "prompts", 2.0, None),
+        ("a bird", "control", "control", 1.0, None),
+    ]
+
+
+def test_the_strata_of_a_prompts_file_are_kept(planned: Planned, tmp_path: Path) -> None:
+    (tmp_path / "prompts.csv").write_text("stratum,prompt\nmail,a cat\nweb,a dog\n")
+    rows = planned([(0, "")], prompts=tmp_path / "prompts.csv")
+    assert [(row["prompt"], row["stratum"]) for row in rows] == [("a cat", "mail"), ("a dog", "web")]
+
+
+def test_a_changed_prompts_file_is_noticed(planned: Planned, tmp_path: Path) -> None:
+    for text in ("a cat", "a dog"):
+        (tmp_path / "prompts.txt").write_text(text)
+        assert prompts(planned([(0, "")], prompts=tmp_path / "prompts.txt")) == [text]
+
+
+def test_a_model_without_prompts_has_one_row_of_many_seeds(planned: Planned) -> None:
+    (row,) = planned([(0, "a cat")], [(1, "a dog")], model="unconditional", generations=None)
+    assert (row["prompt"], row["role"], row["stratum"], row["weight"]) == ("", "unconditional", "all", 1.0)
+    assert len(set(row["seeds"])) == 1000
+
+
+def test_prompts_for_a_model_that_takes_none_are_refused(planned: Planned, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("a cat")
+    with pytest.raises(UserError, match=r"^--prompts: the model python:.*:unconditional takes no prompts"):
+        planned([(0, "")], model="unconditional", prompts=tmp_path / "prompts.txt")
+
+
+def test_images_made_elsewhere_are_sorted_into_references_controls_and_others(
+    planned: Planned, tmp_path: Path, picture: Callable[[int], bytes]
+) -> None:
+    for number, prompt in enumerate(["a cat", "a cat", "a dog", "else"]):
+        (tmp_path / "made").mkdir(exist_ok=True)
+        (tmp_path / f"made/{number}.png").write_bytes(picture(number))
+        (tmp_path / f"made/{number}.txt").write_text(prompt)
+    rows = planned([(0, "a cat"), (0, "a cat")], [(1, "a dog")], model="folder:made", generations=None)
+    assert [(row["prompt"], row["role"], row["stratum"], row["seeds"]) for row in rows] == [
+        ("a cat", "reference", "2", [0, 1]),
+        ("a dog", "control", "control", [0]),
+        ("else", "user", "prompts", [0]),
+    ]
+
+
+@pytest.mark.parametrize(("generations", "count"), [(None, 16), (1, 1), (5, 5)])
+def test_each_prompt_has_as_many_seeds_as_generations(planned: Planned, generations: int | None, count: int) -> None:
+    rows = planned([(0, "a cat"), (1, "a dog")], [(2, "a bird")], generations=generations)
+    assert [len(set(row["seeds"])) for row in rows] == [count] * 3
+
+
+def test_more_generations_keep_the_seeds_that_were_there(planned: Planned) -> None:
+    few, many = (planned([(0, "a cat")], generations=count)[0]["seeds"] for count in (3, 7))
+    assert many[:3] == few
+
+
+def test_a_plan_is_the_same_in_every_run(planned: Planned, tmp_path: Path) -> None:
+    first = planned(LADDER, [(9, "control")])
+    (tmp_path / "run").rename(tmp_path / "old")
+    assert planned(LADDER, [(9, "control")]) == first
+
+
+@given(st.integers(0, 10**12), st.text(st.characters(codec="utf-8")), st.integers(0, 10**6))
+def test_seeds_are_exact_in_json_and_javascript(seed: int, prompt: str, number: int) -> None:
+    assert 0 <= seed_of(seed, prompt, number) < 2**53
+
+
+def test_seeds_differ_by_run_prompt_and_number() -> None:
+    seeds = {
+        seed_of(seed, prompt, number) for seed in (0, 1) for prompt in ("", "a", "1/a", "a/1") for number in range(50)
+    }
+    assert len(seeds) == 2 * 4 * 50
+
+
+def test_seeds_and_prompt_ids_never_change() -> None:
+    """Runs of earlier versions go on with the images that they have."""
+    assert seed_of(0, "a cat", 0) == 4_401_924_429_522_610
+    assert seed_of(0, "a cat", 1) == 4_325_232_983_275_678
+    assert prompt_id("a cat") == "67f5dfb40b23dda2"
+    assert prompt_id("") == "e4a6a0577479b2b4"

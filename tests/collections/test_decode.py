@@ -1,0 +1,241 @@
+import io
+import struct
+import sys
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile, ImageOps
+
+from copyrisk.collections import decode as room
+from copyrisk.collections.decode import decode
+from copyrisk.errors import UnreadableImage
+
+RED, BLUE, WHITE = [255, 0, 0], [0, 0, 255], [255, 255, 255]
+
+
+def encode(image: Image.Image, form: str, **settings: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **settings)
+    return buffer.getvalue()
+
+
+def pixels(data: bytes) -> list[Any]:
+    image = decode(data)
+    assert image.mode == "RGB"
+    return np.asarray(image).tolist()  # type: ignore[no-any-return]
+
+
+def noise(width: int = 24, height: int = 16, channels: tuple[int, ...] = (3,)) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, *channels), dtype=np.uint8))
+
+
+def orientation(value: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM", "GIF"])
+def test_lossless_formats_give_the_pixels_that_were_written(form: str) -> None:
+    image = noise().quantize(16).convert("RGB") if form == "GIF" else noise()
+    assert np.array_equal(np.asarray(decode(encode(image, form))), np.asarray(image))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF", "JPEG2000", "ICO"])
+def test_lossy_formats_give_nearly_the_colour_that_was_written(form: str) -> None:
+    assert (
+        np.abs(np.asarray(decode(encode(Image.new("RGB", (16, 16), (200, 50, 100)), form))) - [200, 50, 100]).max() < 4
+    )
+
+
+@pytest.mark.parametrize("value", range(1, 10))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_exif_orientation_is_applied(form: str, value: int) -> None:
+    data = encode(noise(), form, exif=orientation(value))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    assert np.array_equal(np.asarray(decode(data)), np.asarray(upright))
+    assert decode(data).size == ((16, 24) if 5 <= value <= 8 else (24, 16))
+
+
+def test_damaged_exif_leaves_the_pixels_as_they_are_stored() -> None:
+    data = encode(noise(), "WEBP", lossless=True, exif=b"XX\0*\0\0\0\x08" + orientation(6).tobytes())
+    with pytest.raises(SyntaxError):
+        ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert np.array_equal(np.asarray(decode(data)), np.asarray(noise()))
+
+
+def test_cmyk_becomes_rgb() -> None:
+    assert pixels(encode(Image.new("CMYK", (1, 1), (0, 0, 0, 0)), "TIFF")) == [[WHITE]]
+    assert pixels(encode(Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "TIFF")) == [[RED]]
+    assert pixels(encode(Image.new("CMYK", (8, 8), (0, 0, 0, 255)), "JPEG"))[0][0] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_16_bit_grey_is_scaled_to_8_bits(form: str) -> None:
+    eight = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    assert np.array_equal(np.asarray(decode(encode(Image.fromarray(eight * 257), form)))[..., 0], eight)
+
+
+def test_16_bit_grey_is_rounded_to_the_nearest() -> None:
+    grey = Image.fromarray(np.array([[0, 128, 129, 65407, 65535]], np.uint16))
+    assert [pixel[0] for pixel in pixels(encode(grey, "PNG"))[0]] == [0, 0, 1, 255, 255]
+
+
+def test_16_bit_pgm_is_scaled_too() -> None:
+    assert pixels(b"P5 2 1 65535\n\xff\xff\x80\x80") == [[WHITE, [128] * 3]]
+
+
+def test_floating_point_pixels_are_refused_since_their_white_is_not_known() -> None:
+    with pytest.raises(UnreadableImage, match="floating-point"):
+        decode(encode(Image.fromarray(np.array([[0.0, 1.0]], np.float32)), "TIFF"))
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF"])
+def test_the_transparent_colour_of_a_palette_is_laid_on_white(form: str) -> None:
+    image = Image.new("P", (2, 1), 0)
+    image.putpalette([*RED, *BLUE])
+    image.putpixel((1, 0), 1)
+    assert pixels(encode(image, form, transparency=0)) == [[WHITE, BLUE]]
+
+
+@pytest.mark.parametrize(
+    ("image", "settings"),
+    [
+        (Image.new("RGBA", (1, 1), (255, 0, 0, 0)), {}),
+        (Image.new("LA", (1, 1), (7, 0)), {}),
+        (Image.new("L", (1, 1), 7), {"transparency": 7}),
+        (Image.new("1", (1, 1), 0), {"transparency": 0}),
+        (Image.new("RGB", (1, 1), (1, 2, 3)), {"transparency": (1, 2, 3)}),
+    ],
+    ids=["RGBA", "LA", "L", "1", "RGB"],
+)
+def test_what_is_transparent_is_white(image: Image.Image, settings: dict[str, Any]) -> None:
+    assert pixels(encode(image, "PNG", **settings)) == [[WHITE]]
+
+
+def test_half_transparent_red_is_pink() -> None:
+    assert pixels(encode(Image.new("RGBA", (1, 1), (255, 0, 0, 128)), "PNG")) == [[[255, 127, 127]]]
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_first_frame_of_an_animation_counts(form: str) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    data = encode(frames[0], form, save_all=True, append_images=frames[1:])
+    assert np.abs(np.asarray(decode(data))[0, 0] - RED).max() < 4
+
+
+def test_an_empty_file_says_so() -> None:
+    with pytest.raises(UnreadableImage, match=r"^the file is empty$"):
+        decode(b"")
+
+
+@pytest.mark.parametrize("data", [b"<html>404 Not Found</html>", b"\x89PNG\r\n\x1a\n", bytes(1000)])
+def test_what_is_no_image_is_not_in_a_known_format(data: bytes) -> None:
+    with pytest.raises(UnreadableImage, match=r"^not an image in a known format$"):
+        decode(data)
+
+
+def test_postscript_is_no_image_since_it_is_a_program() -> None:
+    with pytest.raises(UnreadableImage, match="not an image"):
+        decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP"])
+def test_a_truncated_image_is_damaged(form: str) -> None:
+    data = encode(noise(64, 64), form)
+    with pytest.raises(UnreadableImage, match=r"^damaged: .*truncated"):
+        decode(data[: len(data) // 2])
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("size", [(60_000, 60_000), (12_000, 10_000), (10_001, 10_000), (2**31 - 1, 1)])
+def test_a_bomb_is_refused_before_it_is_decoded(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(UnreadableImage, match=r"^too large: .*100,000,000 pixels"):
+        decode(png_that_claims(*size))
+
+
+def test_the_limit_itself_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MAX_PIXELS", 24 * 16)
+    assert decode(encode(noise(24, 16), "PNG")).size == (24, 16)
+    with pytest.raises(UnreadableImage, match="too large: 25×16 pixels, the limit is 384 pixels"):
+        decode(encode(noise(25, 16), "PNG"))
+
+
+def test_too_little_memory_is_the_image_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(image: Image.Image, mode: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(UnreadableImage, match="memory"):
+        decode(encode(noise(), "PNG"))
+
+
+def test_warnings_are_as_strict_after_decoding_in_threads_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(noise(200, 200), "JPEG")
+    before = list(warnings.filters)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(decode, [data] * 100))
+    finally:
+        sys.setswitchinterval(interval)
+    assert list(warnings.filters) == before
+
+
+SEEDS = [
+    encode(noise(channels=()) if form in ("PNG", "TIFF") else noise(), form, **settings)
+    for form, settings in [
+        ("PNG", {}),
+        ("JPEG", {"exif": orientation(6)}),
+        ("GIF", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("WEBP", {"exif": orientation(6)}),
+        ("BMP", {}),
+        ("ICO", {"sizes": [(16, 16)]}),
+        ("PPM", {}),
+    ]
+]
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> bytes:
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(1, 4))):
+        # Headers are small and matter most.
+        place = draw(st.integers(0, 63) | st.integers(0, len(data)))
+        data[place : place + draw(st.integers(0, 4))] = draw(st.binary(max_size=4))
+    return bytes(data)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@settings(max_examples=300, deadline=timedelta(seconds=20))
+@given(mutations())
+def test_of_damaged_bytes_only_an_unreadable_image_comes(data: bytes) -> None:
+    try:
+        image = decode(data)
+    except UnreadableImage as error:
+        assert str(error)
+        assert " at 0x" not in str(error), "the reason is the same in every run"
+    else:
+        assert image.mode == "RGB"
+        assert min(image.size) > 0

@@ -1,0 +1,58 @@
+"""Numbers in words."""
+
+import pytest
+
+from copyrisk.report.words import against, counted, date, duration, interval, number, percent, setting
+
+RATE = {"low": 0.0961, "high": 0.1549, "estimate": 0.124, "confidence": 0.95, "successes": 31, "trials": 250}
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (1.0000000000000002, "100 %"),
+        (0.3, "30.0 %"),
+        (0.1249, "12.5 %"),
+        (0.0064, "0.64 %"),
+        (0.0000073, "0.00073 %"),
+        (0.99999, "99.9 %"),
+        (float("nan"), "–"),
+        (None, "–"),
+    ],
+)
+def test_percent(share, words):
+    assert percent(share).replace("\u00a0", " ") == words
+
+
+def test_bounds_are_rounded_outwards():
+    assert interval(RATE).replace("\u00a0", " ") == "9.6 % to 15.5 %"
+    assert percent(0.00641, "up").replace("\u00a0", " ") == "0.65 %"
+    assert percent(0.3, "up").replace("\u00a0", " ") == "30.0 %"
+
+
+def test_counts_name_what_was_sampled():
+    by_prompt, alone = RATE | {"unit": "prompts", "units": 50}, RATE | {"unit": "generations", "units": 250}
+    assert counted(by_prompt, "generations").replace("\u00a0", " ") == "31 of 250 generations, from 50 prompts"
+    assert counted(alone, "generations").replace("\u00a0", " ") == "31 of 250 generations"
+
+
+def test_numbers():
+    assert [number(value) for value in (1234567, 0.031249, 12345.6, None)] == ["1,234,567", "0.03125", "12,346", "–"]
+    assert against(0.999999, 1.0) == "0.999999"
+    assert against(1.0, 1.0) == "1"
+
+
+def test_times():
+    assert [duration(value).replace("\u00a0", " ") for value in (4.21, 200, 7500)] == [
+        "4.2 s",
+        "3 min 20 s",
+        "2 h 5 min",
+    ]
+    assert date("2026-11-24T19:30:00+01:00") == "24 November 2026, 18:30 UTC"
+    assert date("yesterday") == "yesterday"
+
+
+def test_settings():
+    assert [setting(value) for value in (None, True, 3, "x", [1, 2])] == ["not set", "yes", "3", "x", "[1, 2]"]

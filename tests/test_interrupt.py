@@ -1,0 +1,117 @@
+"""`kill -9` at any moment, then the same command: the result of a run that was not interrupted."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+GENERATOR = """
+import numpy as np
+
+def make(prompts, seeds):
+    with open("made.log", "a") as log:
+        log.writelines(f"{prompt}/{seed}\\n" for prompt, seed in zip(prompts, seeds))
+    return [np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8) for seed in seeds]
+"""
+
+# Small shards, so that there are many moments; the process ends itself at the given write, before the file is in place
+# (`fsync`) or just after (`replace`).
+COMMAND = """
+import os, pathlib, signal, sys
+import copyrisk.generators, copyrisk.index
+from copyrisk import cli
+
+copyrisk.generators.SHARD_SECONDS = 0.0
+copyrisk.index.SHARD_ROWS = copyrisk.index.BATCH_ROWS = 4
+moment, left = sys.argv[1], int(sys.argv[2])
+
+def counted(call, after):
+    def wrapped(*arguments):
+        global left
+        result = call(*arguments) if after else None
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result if after else call(*arguments)
+    return wrapped
+
+if moment == "fsync":
+    os.fsync = counted(os.fsync, after=False)
+elif moment == "replace":
+    pathlib.Path.replace = counted(pathlib.Path.replace, after=True)
+sys.argv = ["copyrisk", "audit", *sys.argv[3:]]
+cli.main()
+"""
+
+OPTIONS = (
+    "--model python:maker:make --references references --controls controls --descriptor pixels:8 --generations 3 "
+    "--batch-size 6 --out run"
+).split()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    for folder, count in (("references", 10), ("controls", 6)):
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            pixels = np.random.default_rng([number, count]).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{number}.png")
+            (tmp_path / folder / f"{number}.txt").write_text(f"{folder} {number}")
+    (tmp_path / "maker.py").write_text(GENERATOR)
+    return tmp_path
+
+
+def audit(world: Path, moment: str = "never", after: int = 0) -> int:
+    command = [sys.executable, "-c", COMMAND, moment, str(after), *OPTIONS]
+    return subprocess.run(command, cwd=world, capture_output=True, timeout=120, check=False).returncode
+
+
+def tables(run: Path) -> dict[str, list[dict[str, object]]]:
+    shards = {name: sorted((run / name).glob("**/part-*.parquet")) for name in ("references", "generations", "matches")}
+    single = {path.stem: [path] for path in run.glob("*.parquet")}
+    return {
+        name: [row for path in paths for row in pq.ParquetFile(path).read().to_pylist()]
+        for name, paths in (shards | single).items()
+    }
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(world: Path, moment: str) -> None:
+    assert audit(world) == 0
+    expected = tables(world / "run")
+    (world / "run").rename(world / "whole")
+    (world / "made.log").unlink()
+    kills = 0
+    # The moments are spread over all stages: each try goes on from the last and is let live a little longer.
+    while audit(world, moment, 3 + 2 * kills) == -signal.SIGKILL:
+        kills += 1
+        assert kills < 20, "no progress is made"
+    assert kills >= 5
+    assert tables(world / "run") == expected
+    # What is in a finished shard is not made again: each kill costs a batch of 6 at most.
+    made = (world / "made.log").read_text().splitlines()
+    assert len(made) - len(set(made)) <= 6 * kills
+    assert len(set(made)) == len(expected["generations"])
+
+
+def test_ctrl_c_says_how_to_go_on_and_loses_nothing(world: Path) -> None:
+    (world / "maker.py").write_text(GENERATOR.replace("    return [", "    import time; time.sleep(0.3)\n    return ["))
+    command = [sys.executable, "-c", COMMAND, "never", "0", *OPTIONS]
+    process = subprocess.Popen(command, cwd=world, stderr=subprocess.PIPE, text=True)
+    while not list((world / "run").glob("generations/*/part-*.parquet")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command goes on where it stopped" in errors
+    assert "Traceback" not in errors
+    finished = (world / "made.log").read_text().splitlines()
+    assert audit(world) == 0
+    again = (world / "made.log").read_text().splitlines()
+    assert len(again) - len(set(again)) <= 6
+    assert len(again) > len(finished)
