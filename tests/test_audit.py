@@ -71,7 +71,11 @@ def test_copies_are_counted_and_controls_are_clean(world: Path) -> None:
     assert prompts.loc["picture 0", "multiplicity"] == 3
     assert prompts.loc["picture 0", "stratum"] == "3–4"
     asked = result.generations().to_pandas()
-    expected = asked[asked["prompt"].str.startswith("picture")].groupby("prompt")["seed"].agg(lambda seeds: (seeds % 4 > 0).sum())
+    expected = (
+        asked[asked["prompt"].str.startswith("picture")]
+        .groupby("prompt")["seed"]
+        .agg(lambda seeds: (seeds % 4 > 0).sum())
+    )
     assert prompts.loc[expected.index, "copies"].tolist() == expected.tolist()
     assert result.rates["controls", "regurgitation"].successes == 0
     assert result.facts["answer"]["verdict"] == "copies"
@@ -84,7 +88,7 @@ def test_the_report_names_the_pictures_that_came_back(world: Path) -> None:
     assert all(pair["distance"] == 0 for pair in result.facts["pairs"][:6])
     page = result.report.read_text(encoding="utf-8")
     assert "picture 0" in page
-    assert "src=\"http" not in page
+    assert 'src="http' not in page
 
 
 def test_one_reference_one_prompt_one_generation_give_a_wide_interval(world: Path) -> None:
@@ -118,7 +122,11 @@ def test_images_made_elsewhere_give_the_same_answer(world: Path) -> None:
         lines.append(f"{name},{row['prompt']},{row['seed']}")
     (folder / "metadata.csv").write_text("\n".join(lines))
     again = copyrisk.audit(
-        model=f"folder:{folder}", references="references", controls="controls", out=Path("other"), descriptor="pixels:16"
+        model=f"folder:{folder}",
+        references="references",
+        controls="controls",
+        out=Path("other"),
+        descriptor="pixels:16",
     )
     for name in ("all", "1", "3–4", "controls"):
         first, second = again.rates[name, "regurgitation"], made.rates[name, "regurgitation"]

@@ -85,9 +85,7 @@ def test_an_audit_prints_the_answer_and_where_the_report_is(
     assert "Report: run/report.html" in text
 
 
-def test_json_gives_the_facts(
-    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_json_gives_the_facts(world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(*audit_words(world), "--json", monkeypatch=monkeypatch) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["answer"]["regurgitation"]["successes"] == 40
@@ -96,9 +94,7 @@ def test_json_gives_the_facts(
 
 
 @pytest.mark.parametrize(("limit", "code"), [("0.5", 1), ("0.99", 0), ("1", 0)])
-def test_fail_above_compares_the_lower_end(
-    world: Path, limit: str, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fail_above_compares_the_lower_end(world: Path, limit: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # 20 of 20 pictures come back: the interval begins at 83 %.
     assert run(*audit_words(world), "--fail-above", limit, monkeypatch=monkeypatch) == code
 
@@ -125,7 +121,10 @@ def test_the_command_in_the_report_repeats_the_run(world: Path, monkeypatch: pyt
         ("audit --model ./references --references references", "folder:./references"),
         ("audit --model folder:nothing --references references", "there is no folder nothing"),
         ("audit --model folder:references --references nothing", "--references: there is nothing at"),
-        ("audit --model folder:references --references references --controls nothing", "--controls: there is nothing at"),
+        (
+            "audit --model folder:references --references references --controls nothing",
+            "--controls: there is nothing at",
+        ),
         ("audit --model folder:references --references empty", "--references: no image found in empty"),
         ("audit --model folder:references --references junk", "none of the 1 images can be read"),
         ("audit --model folder:references --references references --test til", "Did you mean 'tile'?"),

@@ -54,7 +54,7 @@ class Options:
         "'prompt' and, if wanted, 'stratum'.",
     )
     max_prompts: int = _option(1000, "plan", "Prompts at most; the most duplicated references come first.", minimum=1)
-    max_control_prompts: int = _option(200, "plan", "Prompts at most from the controls' captions.", minimum=0)
+    max_control_prompts: int = _option(400, "plan", "Prompts at most from the controls' captions.", minimum=0)
     generations: int | None = _option(
         None, "plan", "Images a prompt, 16 by default; of a model without prompts images in all, 1000.", minimum=1
     )
@@ -102,9 +102,9 @@ class TestbedOptions:
     ladder: str = _option("1,2,4,8,16,32,64,128", "", "Multiplicities to plant.")
     per_step: int = _option(10, "", "Images on each step of the ladder above 1; all others occur once.", minimum=1)
     held_out: int = _option(400, "", "Images kept out of training, as controls.", minimum=0)
-    steps: int = _option(2500, "", "Training steps.", minimum=1)
+    steps: int = _option(2200, "", "Training steps.", minimum=1)
     batch_size: int = _option(256, "", "Pictures in a training step.", minimum=1)
-    width: int = _option(384, "", "Width of the network.", minimum=8)
+    width: int = _option(320, "", "Width of the network.", minimum=8)
     seed: int = _option(0, "", "The seed for the choice of images and for training.", minimum=0)
 
     def __post_init__(self) -> None:

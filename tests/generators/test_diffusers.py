@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from copyrisk.errors import UserError
-from copyrisk.generators import open_generator
 from copyrisk.generators import diffusers as room
+from copyrisk.generators import open_generator
 from copyrisk.options import Options
 
 
@@ -115,7 +115,9 @@ def test_a_folder_with_code_of_its_own_needs_trust(text_pipeline: Path, tmp_path
     folder = shutil.copytree(text_pipeline, tmp_path / "custom")
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": ["pipeline", "Mine"]}))
-    (folder / "pipeline.py").write_text("from diffusers import StableDiffusionPipeline\nclass Mine(StableDiffusionPipeline): pass\n")
+    (folder / "pipeline.py").write_text(
+        "from diffusers import StableDiffusionPipeline\nclass Mine(StableDiffusionPipeline): pass\n"
+    )
     with pytest.raises(UserError, match=r"pipeline\.py.*--trust-remote-code"):
         open_generator(Options(model=f"diffusers:{folder}"))
     options = {"trust_remote_code": True, "steps": 2, "height": 16, "width": 16}
@@ -127,7 +129,10 @@ def test_a_folder_with_code_of_its_own_needs_trust(text_pipeline: Path, tmp_path
     [
         (lambda folder: (folder / "model_index.json").unlink(), "no pipeline folder"),
         (lambda folder: (folder / "model_index.json").write_text("{"), "model_index.json is damaged"),
-        (lambda folder: (folder / "model_index.json").write_text('{"_class_name": "NoSuchPipeline"}'), "no pipeline 'NoSuch"),
+        (
+            lambda folder: (folder / "model_index.json").write_text('{"_class_name": "NoSuchPipeline"}'),
+            "no pipeline 'NoSuch",
+        ),
     ],
 )
 def test_a_damaged_folder_is_named(text_pipeline: Path, tmp_path: Path, spoil: object, message: str) -> None:

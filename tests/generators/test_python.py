@@ -70,7 +70,11 @@ def test_what_a_function_does_wrong_is_said(module: str, name: str, message: str
 
 @pytest.mark.parametrize(
     ("argument", "message"),
-    [("no_such_module:f", "no module 'no_such_module'"), ("{}:nothing", "no function 'nothing'"), ("{}", "MODULE:FUNCTION")],
+    [
+        ("no_such_module:f", "no module 'no_such_module'"),
+        ("{}:nothing", "no function 'nothing'"),
+        ("{}", "MODULE:FUNCTION"),
+    ],
 )
 def test_a_function_that_is_not_there_is_named(module: str, argument: str, message: str) -> None:
     with pytest.raises(UserError, match=message):

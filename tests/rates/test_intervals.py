@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from copyrisk.rates.intervals import Rate, Sample, binomial_rate, clustered_rate, exceeds, weighted_rate
 
 
-
 def clustered(successes: object, trials: object, weights: object = None) -> Rate:
     return clustered_rate(Sample.of(successes, trials, weights))  # type: ignore[arg-type]
 
@@ -80,7 +79,9 @@ def test_prompts_in_another_order_give_the_same_interval(pairs: list[tuple[int, 
     assert (first.low, first.high) == pytest.approx((last.low, last.high))
 
 
-@pytest.mark.parametrize(("mean", "spread", "prompts"), [(0.02, 0.5, 100), (0.05, 2.0, 20), (0.3, 5.0, 12), (0.9, 0.5, 40)])
+@pytest.mark.parametrize(
+    ("mean", "spread", "prompts"), [(0.02, 0.5, 100), (0.05, 2.0, 20), (0.3, 5.0, 12), (0.9, 0.5, 40)]
+)
 def test_the_interval_covers_the_true_rate(mean: float, spread: float, prompts: int) -> None:
     """Beta-binomial audits with a fixed seed: 500 of them, so that 95 % is known to about 2 %."""
     generator = np.random.default_rng(1)

@@ -5,8 +5,10 @@ from copyrisk.rates import count_prompts, wanted
 
 
 def plan(*rows: tuple[str, str, list[int]]) -> pd.DataFrame:
-    return pd.DataFrame([{"prompt_id": name, "prompt": name, "role": role, "stratum": "1", "multiplicity": 1, "weight": 1.0,
-                          "seeds": seeds} for name, role, seeds in rows])  # fmt: skip
+    constant = {"stratum": "1", "multiplicity": 1, "weight": 1.0}
+    return pd.DataFrame(
+        [{"prompt_id": name, "prompt": name, "role": role, **constant, "seeds": seeds} for name, role, seeds in rows]
+    )
 
 
 def matches(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
@@ -43,7 +45,9 @@ def test_a_controls_prompt_counts_the_controls_that_come_back() -> None:
 
 
 def test_a_prompt_whose_images_all_failed_has_no_generations() -> None:
-    counted = count_prompts(plan(("a", "reference", [1]), ("b", "reference", [1])), matches(("a", 1, "copy", "copy")), 0.95)
+    counted = count_prompts(
+        plan(("a", "reference", [1]), ("b", "reference", [1])), matches(("a", 1, "copy", "copy")), 0.95
+    )
     assert counted["generations"].tolist() == [1, 0]
     assert (counted["low"][1], counted["high"][1]) == (0, 1)
 

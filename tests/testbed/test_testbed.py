@@ -43,7 +43,7 @@ def test_the_training_set_holds_the_duplicates_and_not_the_controls(tmp_path: Pa
     items = list(open_collection(str(made.references), "--references").items())
     names = [item.id.partition("/")[0] for item in items]
     assert all(names.count(name) == planted[name] for name in set(names))
-    assert sorted(set(planted[name] for name in names)) == [1, 2, 4]
+    assert sorted({planted[name] for name in names}) == [1, 2, 4]
     assert made.controls is not None
     controls = list(open_collection(str(made.controls), "--controls").items())
     assert len(controls) == 5
@@ -60,7 +60,9 @@ def test_any_program_loads_the_saved_pipeline(tmp_path: Path) -> None:
     )
     assert first.size == (8, 8)
     assert first.tobytes() == again.tobytes()
-    guided = pipeline("handwritten digit three", guidance_scale=3.0, generator=torch.Generator().manual_seed(1)).images[0]
+    guided = pipeline("handwritten digit three", guidance_scale=3.0, generator=torch.Generator().manual_seed(1)).images[
+        0
+    ]
     assert guided.size == (8, 8)
 
 
@@ -110,7 +112,7 @@ def test_a_finished_testbed_is_kept_and_another_is_refused(tmp_path: Path) -> No
 
 def test_own_images_are_scaled_and_captioned(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
-    for number, colour in enumerate(("red", "green", "blue")):
+    for colour in ("red", "green", "blue"):
         Image.new("RGB", (40, 20), colour).save(tmp_path / "own" / f"{colour}.png")
     (tmp_path / "own" / "broken.png").write_text("junk")
     pictures = load_pictures(str(tmp_path / "own"), 16)

@@ -43,7 +43,11 @@ class Sample:
 
     @classmethod
     def of(
-        cls, successes: ArrayLike, trials: ArrayLike | None = None, weights: ArrayLike | None = None, unit: str = "prompts"
+        cls,
+        successes: ArrayLike,
+        trials: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        unit: str = "prompts",
     ) -> "Sample":
         """Make a sample from array-likes; one try and weight 1 each where they are not given."""
         k = np.asarray(successes, float)
@@ -71,12 +75,12 @@ def clustered_rate(sample: Sample, confidence: float = 0.95) -> Rate:
 def weighted_rate(samples: Sequence[Sample], weights: ArrayLike, confidence: float = 0.95) -> Rate:
     """Return Σ w_h θ_h over strata h with known weights w_h, θ_h being the mean share of copies of a stratum's units.
 
-    A unit's share is any variable in [0, 1], so the interval assumes nothing of how prompts differ. Within a stratum its
-    ends are Gaffke's bounds of a bounded mean (Gaffke 2005; Learned-Miller and Thomas 2020, arXiv 1905.06208): quantiles
-    of the mean under random weights (Dirichlet) of the units and of one more unit that always copies (upper end) or
-    never does (lower end). For units that copy always or never these are Clopper and Pearson's ends exactly; no copy in n
-    prompts is "at most 1 − (α/2)^(1/n)", however many images each had. Strata are melded: the draws of their ends are
-    added (Fay, Proschan and Brittain 2015, Biometrics 71:146). The draws have a fixed seed.
+    A unit's share is any variable in [0, 1], so the interval assumes nothing of how prompts differ. Within a stratum
+    its ends are Gaffke's bounds of a bounded mean (Gaffke 2005; Learned-Miller and Thomas 2020, arXiv 1905.06208):
+    quantiles of the mean under random weights (Dirichlet) of the units and of one more unit that always copies (upper
+    end) or never does (lower end). For units that copy always or never these are Clopper and Pearson's ends exactly; no
+    copy in n prompts is "at most 1 − (α/2)^(1/n)", however many images each had. Strata are melded: the draws of their
+    ends are added (Fay, Proschan and Brittain 2015, Biometrics 71:146). The draws have a fixed seed.
     """
     shares = np.asarray(weights, float)
     shares = shares / shares.sum() if shares.sum() > 0 else shares

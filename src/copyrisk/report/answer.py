@@ -36,14 +36,15 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
         )
     elif facts["answer"]["verdict"] == "noise" and not controls["successes"]:
         found.append(
-            f"The control group is too small: {controls['units']:,} {_plural(controls['unit'][:-1], controls['units'])} "
-            f"without a hit still allow a rate of {percent(controls['high'], 'up')}. Give more controls."
+            "The control group is too small: "
+            f"{controls['units']:,} {_plural(controls['unit'].removesuffix('s'), controls['units'])} without a hit still "
+            f"allow a rate of {percent(controls['high'], 'up')}. Give more controls."
         )
     if controls is not None and scale > 1.5:
         found.append(
             f"There are {counts['controls']:,} controls and {counts['pictures']:,} different references. With "
-            f"{scale:.1f} times as many pictures to hit, accidental hits on references are up to that much more frequent than on "
-            "controls; the verdict takes this into account."
+            f"{scale:.1f} times as many pictures to hit, accidental hits on references are up to that much more "
+            "frequent than on controls; the verdict takes this into account."
         )
     if counts["control_pictures_dropped"]:
         found.append(
@@ -61,7 +62,8 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
     if facts["strata"] and facts["strata"][0]["multiplicity_low"] is not None and asked < counts["pictures"]:
         found.append(
             f"{asked:,} of the {counts['pictures']:,} different reference pictures were asked for by their caption. "
-            "Rates are weighted by how many pictures have each multiplicity; multiplicities that were not tried do not count."
+            "Rates are weighted by how many pictures have each multiplicity; multiplicities that were not tried do not "
+            "count."
         )
     return found
 

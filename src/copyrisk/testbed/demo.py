@@ -39,9 +39,9 @@ def audit_testbed(testbed: Testbed, run: Path, seed: int) -> Audit:
         # Planted copies are exact, and two of the scans resemble each other by themselves (distance 0.042).
         duplicate_distance=0.02,
         test="ratio",
-        generations=32,
+        generations=16,
         max_prompts=200,
-        max_control_prompts=100,
+        max_control_prompts=400,
         seed=seed,
         out=run,
     )

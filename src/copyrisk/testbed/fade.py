@@ -39,7 +39,6 @@ def run_fade(options: FadeOptions) -> list[list[Any]]:
             controls=str(testbed.controls),
             descriptor=f"pixels:{testbed.side}",
             generations=max(1, 1000 // size),
-            max_control_prompts=100,
             seed=options.seed,
             out=folder / "run",
         )

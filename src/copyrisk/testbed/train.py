@@ -36,7 +36,8 @@ def train(
     since the randomness of each step depends on the seed and the step alone.
     """
     torch.manual_seed(options.seed)
-    model: network.ResidualMLP = network.ResidualMLP(side=pixels.shape[1], channels=pixels.shape[3], width=options.width)
+    side, channels = pixels.shape[1], pixels.shape[3]
+    model: network.ResidualMLP = network.ResidualMLP(side=side, channels=channels, width=options.width)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
     words = pipeline.word_slots(captions, model.config.vocabulary)
