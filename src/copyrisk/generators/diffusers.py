@@ -135,7 +135,7 @@ class DiffusersPipeline:
             )
         try:
             pipeline = DiffusionPipeline.from_pretrained(
-                self.folder, torch_dtype=self._dtype, trust_remote_code=self.options.trust_remote_code
+                self.folder, dtype=self._dtype, trust_remote_code=self.options.trust_remote_code
             ).to(self._device)
         # Damaged weights and missing packages end in nearly any exception.
         except Exception as error:

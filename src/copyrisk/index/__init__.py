@@ -5,14 +5,11 @@ position is appended: `7#12`), `position`, `caption`, `width`, `height`, `sha256
 (uint8 list) and `error` (why it is unreadable; the descriptor is then null).
 """
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
-from itertools import count, islice
-from os import cpu_count
+from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +21,9 @@ from copyrisk.descriptors import Bytes, Descriptor, open_descriptor
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
 from copyrisk.options import Options
+from copyrisk.parallel import batched, in_threads, thread_pool
 from copyrisk.progress import bar
 from copyrisk.run import Run, log
-
-T = TypeVar("T")
 
 SHARD_ROWS = 2048
 BATCH_ROWS = 128
@@ -52,7 +48,7 @@ def index(run: Run, options: Options) -> pa.Table:
         outputs=("references", "controls"),
     )
     # Where the pictures are is no part of their identity: a moved collection is the same collection.
-    run.manifest["collections"] = {name: _specifier(options, name) for name in collections}
+    run.manifest["collections"] = {name: getattr(options, name) for name in collections}
     run.save()
     if not stage.done:
         for name, collection in collections.items():
@@ -104,37 +100,20 @@ def describe(item: Item, descriptor: Descriptor) -> dict[str, Any]:
     }
 
 
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield lists of `size` items, the last one maybe shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-def thread_count(workers: int) -> int:
-    """Return the number of threads that `--workers` asks for."""
-    return workers or cpu_count() or 1
-
-
-def _specifier(options: Options, name: str) -> str:
-    specifier: str = getattr(options, name)
-    return specifier
-
-
 def _describe_all(collection: Collection, descriptor: Descriptor, folder: Path, workers: int, name: str) -> None:
     # What comes after a gap is made again, so that the rows stay in the order of the collection.
     first = next(number for number in count() if not _shard(folder, number).exists())
     ids = {text for number in range(first) for text in read_table(_shard(folder, number), ["id"])["id"].to_pylist()}
     done, total = first * SHARD_ROWS, len(collection)
     with (
-        ThreadPoolExecutor(thread_count(workers)) as pool,
+        thread_pool(workers) as pool,
         bar(f"index {name}", total, "image", initial=min(done, total)) as progress,
     ):
         batches = batched(collection.items(done), BATCH_ROWS)
         for number, shard in enumerate(batched(batches, SHARD_ROWS // BATCH_ROWS), start=first):
             rows: list[dict[str, Any]] = []
             for batch in shard:
-                rows += pool.map(partial(describe, descriptor=descriptor), batch)
+                rows += in_threads(pool, partial(describe, descriptor=descriptor), batch)
                 progress.update(len(batch))
             write_table(_shard(folder, number), _table(_distinct(rows, ids), descriptor.specifier))
     failed = sum(unreadable(read_table(path, ["id", "error"])).num_rows for path in shard_paths(folder))

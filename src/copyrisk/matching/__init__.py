@@ -6,7 +6,6 @@ of the nearest), `distance` (root mean square, 0 to 1), `statistic` (of the test
 (null without controls).
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from copyrisk.duplicates import read_pictures
 from copyrisk.errors import UnreadableImage
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
 from copyrisk.generators import generation_shards, read_image
-from copyrisk.index import descriptors_of, read_collection, readable, thread_count
+from copyrisk.index import descriptors_of, read_collection, readable
 from copyrisk.index.search import distance_between, nearest
 from copyrisk.matching.tests import Test, open_test
 from copyrisk.options import Options
+from copyrisk.parallel import in_threads, thread_pool
 from copyrisk.progress import bar
 from copyrisk.run import Run, log
 
@@ -108,14 +108,14 @@ def _match_all(
     shards: list[Path], folder: Path, descriptor: Descriptor, test: Test, against: _Against, workers: int
 ) -> None:
     total = sum(read_table(path, ["seed"]).num_rows for path in shards)
-    with ThreadPoolExecutor(thread_count(workers)) as pool, bar("match", total, "image") as progress:
+    with thread_pool(workers) as pool, bar("match", total, "image") as progress:
         for path in shards:
             target = folder / path.name
             if target.exists():
                 progress.update(read_table(path, ["seed"]).num_rows)
                 continue
             generations = read_table(path).drop_columns(["settings", "prompt"])
-            described = list(pool.map(partial(_describe, descriptor=descriptor), generations["image"].to_pylist()))
+            described = in_threads(pool, partial(_describe, descriptor=descriptor), generations["image"].to_pylist())
             good = [position for position, row in enumerate(described) if not isinstance(row, str)]
             for position, row in enumerate(described):
                 if isinstance(row, str):

@@ -36,9 +36,8 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
         )
     elif facts["answer"]["verdict"] == "noise" and not controls["successes"]:
         found.append(
-            "The control group is too small: "
-            f"{controls['units']:,} {_plural(controls['unit'].removesuffix('s'), controls['units'])} without a hit still "
-            f"allow a rate of {percent(controls['high'], 'up')}. Give more controls."
+            f"The control group is too small: {controls['units']:,} {controls['unit']} without a hit still allow a "
+            f"rate of {percent(controls['high'], 'up')}. Give more controls."
         )
     if controls is not None and scale > 1.5:
         found.append(
