@@ -96,7 +96,8 @@ class DiffusersPipeline:
             if getattr(self.options, option) is not None and name not in self.parameters:
                 raise UserError(f"--model {self.specifier}: its pipeline has no {name}; leave out {flag(option)}.")
         defaults = {name: self.parameters[name].default for name in CALL_OPTIONS.values() if name in self.parameters}
-        return {**defaults, **self._given(), "dtype": str(self._dtype).removeprefix("torch.")}
+        trust = {"trust_remote_code": True} if self.options.trust_remote_code else {}
+        return {**defaults, **self._given(), "dtype": str(self._dtype).removeprefix("torch."), **trust}
 
     @cached_property
     def _device(self) -> str:

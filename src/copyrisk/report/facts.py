@@ -197,10 +197,8 @@ def _command(run: Run) -> str:
         renamed = {"num_inference_steps": "steps", "function": None}
         for name, value in run.record(stage)["options"].items():
             option = renamed.get(name, name)
-            if value is not None and option is not None:
-                words += [flag(option), str(value)]
-    if run.manifest.get("trust_remote_code"):
-        words.append("--trust-remote-code")
+            if value is not None and value is not False and option is not None:
+                words += [flag(option)] if value is True else [flag(option), str(value)]
     return shlex.join(words)
 
 
