@@ -51,7 +51,7 @@ def test_the_same_name_may_mean_something_else_in_another_kind() -> None:
         ("tests", "tiles", r"^--test: there is no test 'tiles'\. Did you mean 'tile'\? Known: ratio, tile\.$"),
         ("descriptors", "sscd", r"^--descriptor: there is no descriptor 'sscd'\. Known: pixels\.$"),
         ("generators", "difusers", r"^--model: there is no generator 'difusers'\. Did you mean 'diffusers'\?"),
-        ("readers", "", r"^--references: there is no reader ''\. Known: folder, parquet\.$"),
+        ("readers", "", r"^--references: there is no reader ''\. Known: arrow, folder, hub, parquet, webdataset\.$"),
     ],
 )
 def test_an_unknown_name_names_the_option_the_nearest_and_all(kind: str, name: str, message: str) -> None:

@@ -5,13 +5,14 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from copyrisk.collections import decode as room
 from copyrisk.collections.decode import decode
@@ -239,3 +240,109 @@ def test_of_damaged_bytes_only_an_unreadable_image_comes(data: bytes) -> None:
     else:
         assert image.mode == "RGB"
         assert min(image.size) > 0
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_cmyk_in_jpeg_is_inverted_as_adobe_writes_it(marked: bool) -> None:
+    data = encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
+    start = data.index(b"\xff\xee")
+    end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    assert b"Adobe" in data[start:end]
+    assert pixels(data if marked else data[:start] + data[end:])[0][0] == RED
+
+
+def png(colour: int, *values: int, depth: int = 16) -> bytes:
+    """Return a PNG of one pixel; Pillow cannot write colours of 16 bits."""
+    header = struct.pack(">IIBBBBB", 1, 1, depth, colour, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + struct.pack(f">{len(values)}H", *values)))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in [*chunks, (b"IEND", b"")])
+
+
+def test_16_bit_colours_count_by_their_high_byte() -> None:
+    assert pixels(png(2, 0xFFFF, 0x00FF, 0x0100)) == [[[255, 0, 1]]]
+    assert pixels(png(6, 0xFFFF, 0x00FF, 0x0100, 0xFFFF)) == [[[255, 0, 1]]]
+    assert pixels(png(6, 0, 0, 0, 0)) == [[WHITE]]
+    assert pixels(png(4, 0x1234, 0)) == [[WHITE]]
+
+
+def test_integers_beyond_16_bits_are_refused_since_their_white_is_not_known() -> None:
+    assert pixels(encode(Image.fromarray(np.array([[0xFFFF]], np.int32)), "TIFF")) == [[WHITE]]
+    for value in (0x10000, -1):
+        with pytest.raises(UnreadableImage, match="integers of unknown range"):
+            decode(encode(Image.fromarray(np.array([[value, 0]], np.int32)), "TIFF"))
+
+
+def test_one_bit_is_black_and_white() -> None:
+    assert pixels(encode(Image.fromarray(np.array([[True, False]])), "PNG")) == [[WHITE, [0, 0, 0]]]
+
+
+def test_a_colour_profile_is_ignored() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    assert pixels(encode(Image.new("RGB", (1, 1), (200, 50, 100)), "PNG", icc_profile=profile)) == [[[200, 50, 100]]]
+
+
+def test_a_progressive_jpeg_is_decoded_as_a_sequential_one() -> None:
+    sequential, progressive = (encode(noise(), "JPEG", progressive=progressive) for progressive in (False, True))
+    assert pixels(sequential) == pixels(progressive)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_tail_is_refused_and_what_follows_its_end_is_ignored(progressive: bool) -> None:
+    data = encode(noise(64, 64), "JPEG", progressive=progressive)
+    with pytest.raises(UnreadableImage, match=r"^damaged: .*truncated"):
+        decode(data[:-20])
+    assert pixels(data + b"appended") == pixels(data)
+
+
+def test_the_still_picture_of_an_animated_png_counts() -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    data = encode(frames[0], "PNG", save_all=True, default_image=True, append_images=[frames[1]] * 2)
+    assert pixels(data)[0][0] == RED
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_the_orientation_of_avif_is_applied(value: int) -> None:
+    corner = Image.new("RGB", (32, 16), "white")
+    corner.paste((255, 0, 0), (0, 0, 16, 8))
+    shown = np.asarray(decode(encode(corner, "AVIF", quality=100, exif=orientation(value)))).astype(int)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(encode(corner, "PNG", exif=orientation(value)))))
+    assert shown.shape == np.asarray(expected).shape
+    assert np.abs(shown - np.asarray(expected)).mean() < 8
+
+
+def progressive_bomb(scans: int) -> bytes:
+    """Return a progressive JPEG of 1,000 × 1,000 pixels with one of its shorter passes many times over."""
+    data = encode(Image.new("RGB", (1000, 1000), "red"), "JPEG", progressive=True)
+    starts = [place for place in range(len(data)) if data.startswith(b"\xff\xda", place)]
+    start, end = min(pairwise(starts), key=lambda pair: pair[1] - pair[0])
+    return data[:start] + data[start:end] * scans + data[start:]
+
+
+def test_a_progressive_jpeg_of_too_many_passes_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert decode(progressive_bomb(100)).size == (1000, 1000)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(UnreadableImage, match=r"^too many passes: 10,0\d\d over 1000×1000 pixels$"):
+        decode(progressive_bomb(10_000))
+
+
+@pytest.mark.parametrize(
+    ("form", "place", "piece"),
+    [
+        ("JPEG", 2, b"\xff\xe1\0\x0cExif\0\0aaaa"),
+        ("JPEG", 2, b"\xff\xfe\0\x02"),
+        ("PNG", 33, png_chunk(b"prVt", b"")),
+        ("GIF", 13 + 3 * 256, b"\x21\xfe\x01a\0"),
+    ],
+)
+def test_a_header_in_too_many_pieces_is_refused(form: str, place: int, piece: bytes) -> None:
+    data = encode(noise().quantize(256) if form == "GIF" else noise(), form)
+    assert decode(data[:place] + piece * 100 + data[place:]).size == (24, 16)
+    with pytest.raises(UnreadableImage, match="too many pieces"):
+        decode(data[:place] + piece * 50_000 + data[place:])
+
+
+def test_text_that_unpacks_to_very_much_is_refused() -> None:
+    text = png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(900_000)))
+    data = encode(noise(), "PNG")
+    with pytest.raises(UnreadableImage, match="Too much memory"):
+        decode(data[:33] + text * 100 + data[33:])

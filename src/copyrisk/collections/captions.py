@@ -12,7 +12,8 @@ from typing import Any
 
 from copyrisk.errors import UserError
 
-CAPTION_COLUMNS = ("caption", "text", "prompt", "TEXT", "captions", "description")
+METADATA_NAMES = ("metadata.csv", "metadata.jsonl")
+CAPTION_COLUMNS = ("caption", "text", "prompt", "TEXT", "captions", "description", "txt")
 
 
 def read_metadata(path: Path) -> list[dict[str, Any]]:
@@ -65,12 +66,10 @@ def _valid(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def folder_metadata(files: list[Path]) -> dict[Path, dict[str, Any]]:
-    """Collect the metadata rows among all the files of a folder tree by image path."""
+def folder_metadata(root: Path, tables: list[Path]) -> dict[Path, dict[str, Any]]:
+    """Collect the rows of the metadata files below `root` by image path."""
     found: dict[Path, dict[str, Any]] = {}
-    tables = [path for path in files if path.name in ("metadata.csv", "metadata.jsonl")]
-    # `./a.png`, `b/../a.png` and the whole path of `a.png` are all the same file.
-    places = {_place(path): path for path in files} if tables else {}
+    base = root if root.is_dir() else root.parent
     for path in tables:
         for number, row in enumerate(read_metadata(path), start=1):
             name = row.get("file_name")
@@ -78,8 +77,10 @@ def folder_metadata(files: list[Path]) -> dict[Path, dict[str, Any]]:
                 raise UserError(
                     f"{path}, row {number}: no 'file_name' (the path of the image, relative to {path.parent})."
                 )
-            image = path.parent / name
-            found[places.get(_place(image), image)] = row
+            # `./a.png`, `b/../a.png` and the whole path of `a.png` are all the same file.
+            image = Path(_place(path.parent / name))
+            inside = image.is_relative_to(_place(base))
+            found[base / image.relative_to(_place(base)) if inside else path.parent / name] = row
     return found
 
 
@@ -88,14 +89,15 @@ def _place(path: Path) -> str:
 
 
 def caption_of(row: dict[str, Any]) -> str:
-    """Return the caption in a metadata row: the first of the known columns that is there, else ''."""
-    for column in CAPTION_COLUMNS:
-        value = row.get(column)
-        if isinstance(value, list) and value:
-            value = value[0]
-        if isinstance(value, str) and value.strip():
-            return value.strip()
-    return ""
+    """Return the caption in a metadata row: the first of the known columns that has one, else ''."""
+    return next((text for text in map(caption_in, map(row.get, CAPTION_COLUMNS)) if text), "")
+
+
+def caption_in(value: Any) -> str:
+    """Return the caption in a cell: text, or the first of a list of texts; '' where there is none."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value.strip() if isinstance(value, str) else ""
 
 
 def sidecar_caption(image: Path) -> str:
