@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
@@ -25,13 +26,16 @@ Examples:
       --references ./train --controls ./held_out  audit your own model
   copyrisk audit --model folder:./generated \\
       --references train.parquet                 images that were made elsewhere
-  copyrisk report --out copyrisk-run             write the report of a run again
+  copyrisk report --out copyrisk-run --pairs 200 more picture pairs in the report of a run
+  copyrisk estimate --example                    a published estimate of the risk, and the same corrected
+  copyrisk estimate --template > mine.toml       your own: fill it in, then copyrisk estimate mine.toml
 
 \b
 Exit codes:
   0    done
   1    `audit --fail-above RATE`: the rate is surely above RATE
   2    bad input; the message says what and how to mend it
+  3    a fault in copyrisk itself
   130  interrupted; the same command goes on where it stopped
 """
 
@@ -64,6 +68,9 @@ def main() -> None:
         _stop("Out of memory. What was done is kept; give --batch-size 1 or use a machine with more memory.", 2)
     except OSError as error:
         _stop(f"{error.filename or 'A file'}: {error.strerror or error}. What was done is kept.", 2)
+    except Exception:
+        traceback.print_exc()
+        _stop("This is a fault in copyrisk; please report the lines above. What was done is kept.", 3)
 
 
 def _stop(message: str, code: int) -> None:
@@ -160,6 +167,44 @@ def _stage_command(stage: str) -> None:
 
 for _stage in STAGES:
     _stage_command(_stage)
+
+
+@cli.command()
+@click.argument("scenario", required=False)
+@click.option("--confidence", default=0.95, show_default=True, help="Coverage of the intervals.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with sliders that recompute the result.")
+@click.option("--json", "as_json", is_flag=True, help="Print the estimate as JSON.")
+@click.option("--example", is_flag=True, help="Show a published estimate as stated beside the same corrected.")
+@click.option("--template", is_flag=True, help="Print a scenario to fill in.")
+def estimate(
+    scenario: str | None, confidence: float, html: Path | None, as_json: bool, example: bool, template: bool
+) -> None:
+    """Estimate a risk from factors: '1 in N', copies to expect, where the uncertainty comes from.
+
+    SCENARIO is a TOML file of factors with what is known of them and their sources, or the name of one that comes with
+    copyrisk: published, corrected, template.
+    """
+    from copyrisk import risk
+    from copyrisk.risk import terminal
+
+    if (scenario is not None) + example + template != 1:
+        raise UserError("Give one scenario file, or --example, or --template.")
+    if template:
+        click.echo(risk.shipped_text("template"), nl=False)
+        return
+    if example and html:
+        raise UserError("--html needs one scenario, as in: copyrisk estimate corrected --html corrected.html")
+    names = ["published", "corrected"] if example else [str(scenario)]
+    facts = [risk.estimate(name, confidence).facts for name in names]
+    if as_json:
+        click.echo(json.dumps(facts if example else facts[0], ensure_ascii=False))
+    else:
+        click.echo(terminal.side_by_side(facts[0], facts[1], *names) if example else terminal.show(facts[0]))
+    if html:
+        from copyrisk.risk.page import write_page
+
+        write_page(facts[0], html)
+        click.echo(f"Page: {html}", err=as_json)
 
 
 @cli.command()
