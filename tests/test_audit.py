@@ -1,6 +1,10 @@
 """Audits from end to end with generators that do what they are told."""
 
+import json
+import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +14,11 @@ from PIL import Image
 import copyrisk
 from copyrisk import stages
 from copyrisk.errors import UserError
+from copyrisk.generators.python import UserFunction
+from copyrisk.options import flag, of_stage
+from copyrisk.rates.intervals import binomial_rate
+from copyrisk.report.facts import gather
+from copyrisk.run import Run
 
 # Gives back the reference that the prompt names in three of four images, and noise in the others.
 GENERATOR = """
@@ -219,3 +228,239 @@ def test_a_control_that_is_a_reference_is_left_out(world: Path) -> None:
 def test_an_unknown_option_is_named(world: Path) -> None:
     with pytest.raises(UserError, match="generation"):
         audit(world, generation=4)
+
+
+def drawn(result: copyrisk.Audit) -> list[tuple[str, int]]:
+    """The images of an adaptive audit in the order of drawing."""
+    table = pq.read_table(result.folder / "draws.parquet")
+    return list(zip(table["prompt_id"].to_pylist(), table["seed"].to_pylist(), strict=True))
+
+
+def same(first: copyrisk.Audit, second: copyrisk.Audit) -> bool:
+    tables = ("plan", "prompts")
+    equal = all(getattr(first, name).equals(getattr(second, name)) for name in tables)
+    return equal and drawn(first) == drawn(second) and first.rates == second.rates
+
+
+def test_a_budget_is_spent_to_the_image_and_the_interval_holds_the_rate(world: Path) -> None:
+    result = audit(world, budget=150)
+    assert result.generations().num_rows == len(drawn(result)) == 150
+    rate, control = result.regurgitation, result.rates["controls", "regurgitation"]
+    assert (rate.trials, rate.unit) == (150 - control.trials, "generations")
+    assert rate.low < 0.75 < rate.high
+    # Every fifth image of rounds of 64, 64 and 22.
+    assert control.trials == 12 + 12 + 4
+    assert control.successes == 0
+    assert result.facts["answer"]["verdict"] == "copies"
+    assert {"controls", "all", "1", "3–4"} <= {name for name, measure in result.rates if measure == "regurgitation"}
+
+
+def test_a_raised_budget_goes_on_with_the_images_that_are_there(world: Path) -> None:
+    small = audit(world, budget=80)
+    draws, images = drawn(small), small.generations()
+    large = audit(world, budget=130)
+    assert drawn(large)[:80] == draws
+    assert large.generations().slice(0, 80).equals(images)
+    assert large.generations().num_rows == 130
+    assert same(large, audit(world, budget=130, out="fresh"))
+    # And back: the images stay, the answer is that of the small budget.
+    assert same(audit(world, budget=80), small)
+    assert drawn(small) == draws
+
+
+@pytest.mark.parametrize("budget", [1, 2])
+def test_the_smallest_budgets_say_next_to_nothing(world: Path, budget: int) -> None:
+    result = audit(world, budget=budget)
+    assert result.regurgitation.trials == budget
+    assert result.regurgitation.high - result.regurgitation.low > 0.8
+
+
+def test_with_one_prompt_a_budget_is_spent_on_it(world: Path) -> None:
+    (world / "one.txt").write_text("picture 1\n")
+    result = audit(world, budget=70, prompts="one.txt", controls=None)
+    copies = int((result.plan["seeds"].to_pandas()[0] % 4 > 0).sum())
+    assert result.regurgitation.estimate == pytest.approx(copies / 70)
+    assert result.regurgitation.low < 0.75 < result.regurgitation.high
+    assert ("controls", "regurgitation") not in result.rates
+
+
+@pytest.mark.parametrize("precision", [0.5, 0.15])
+def test_drawing_ends_with_the_precision(world: Path, precision: float) -> None:
+    result = audit(world, precision=precision)
+    assert 0 < result.regurgitation.high - result.regurgitation.low <= 2 * precision
+    assert result.facts["command"].endswith(f"--precision {precision} --test tile --threshold 0.15 --confidence 0.95")
+
+
+def test_another_test_after_an_adaptive_audit_draws_what_a_fresh_one_draws(world: Path) -> None:
+    # By this test everything is a copy.
+    audit(world, budget=140)
+    again = audit(world, budget=140, threshold=1.0)
+    assert again.regurgitation.estimate == pytest.approx(1.0, abs=0.05)
+    assert same(again, audit(world, budget=140, threshold=1.0, out="fresh"))
+
+
+def test_without_any_copy_the_bound_is_near_that_of_as_many_tries(world: Path) -> None:
+    (world / "other.txt").write_text("something\nanother thing\na third\n")
+    result = audit(world, prompts="other.txt", budget=200)
+    rate = result.regurgitation
+    exact = binomial_rate(0, rate.trials, "generations")
+    assert (rate.estimate, rate.low) == (0, 0)
+    assert exact.high < rate.high < 2 * exact.high
+    assert result.facts["answer"]["verdict"] == "none"
+
+
+def test_the_strata_of_a_prompts_file_are_drawn_and_each_has_its_rate(world: Path) -> None:
+    (world / "log.csv").write_text("prompt,stratum\n" + "picture 0,named\n" + "something else,other\n" * 9)
+    result = audit(world, prompts="log.csv", budget=200)
+    named, other = (result.rates[name, "regurgitation"] for name in ("named", "other"))
+    assert named.low < 0.75 < named.high
+    assert other.low == 0
+    # One line in ten is of the stratum that copies, and many more of the images.
+    assert named.trials > 0.2 * 200
+    assert result.regurgitation.low < 0.075 < result.regurgitation.high < 0.3
+
+
+def test_an_unconditional_model_can_be_audited_with_a_budget(world: Path) -> None:
+    result = audit(world, "unconditional", budget=120, controls=None)
+    rate = result.regurgitation
+    fixed = binomial_rate(rate.successes, 120, "generations")
+    assert (rate.trials, rate.estimate) == (120, pytest.approx(rate.successes / 120))
+    assert rate.low < fixed.low < fixed.high < rate.high
+    assert result.rates["3–4", "regurgitation"].successes == rate.successes
+    assert result.rates["1", "regurgitation"].successes == 0
+
+
+def test_strata_weigh_as_many_pictures_as_they_have_whatever_max_prompts_cuts(world: Path) -> None:
+    # The one picture of multiplicity 3 never comes back: the rate is that of the others, five in six.
+    (world / "references" / "0.png").rename(world / "references" / "moved.png")
+    (world / "references" / "0.txt").rename(world / "references" / "moved.txt")
+    result = audit(world, budget=300, max_prompts=2, controls=None)
+    assert result.plan.num_rows == 2
+    assert result.plan.to_pandas().set_index("stratum")["weight"].to_dict() == {"1": 5.0, "3–4": 1.0}
+    assert result.regurgitation.estimate == pytest.approx(0.75 * 5 / 6, abs=0.12)
+
+
+def test_lost_and_damaged_files_of_an_adaptive_audit_are_made_again(world: Path) -> None:
+    before = audit(world, budget=90)
+    draws = drawn(before)
+    shard = next((world / "run" / "generations").glob("*/part-*.parquet"))
+    for path in (world / "run" / "plan.parquet", world / "run" / "draws.parquet", shard):
+        path.unlink()
+        assert same(audit(world, budget=90), before)
+    for path in (shard, world / "run" / "matches" / shard.name):
+        path.write_bytes(path.read_bytes()[:100])
+        assert same(audit(world, budget=90), before)
+    assert drawn(before) == draws
+
+
+def test_from_equal_numbers_to_a_budget_and_back(world: Path) -> None:
+    equal = audit(world, generations=4)
+    assert same(audit(world, budget=90), audit(world, budget=90, out="fresh"))
+    assert audit(world, generations=4).rates == equal.rates
+    assert not (world / "run" / "draws.parquet").exists()
+
+
+def test_a_budget_stage_by_stage_says_in_each_round_what_is_known(world: Path) -> None:
+    model = f"python:maker_{world.name.replace('-', '_')}:make"
+    out = Path("run")
+    stages.index(references="references", controls="controls", descriptor="pixels:16", out=out)
+    stages.duplicates(out=out)
+    widths = []
+    for _ in range(3):
+        stages.plan(model=model, budget=130, out=out)
+        stages.generate(model=model, out=out)
+        stages.match(out=out)
+        table = stages.rates(out=out).to_pandas().set_index(["name", "measure"])
+        widths.append(table.loc[("all", "regurgitation"), "high"] - table.loc[("all", "regurgitation"), "low"])
+    assert widths == sorted(widths, reverse=True)
+    assert same(audit(world, budget=130), audit(world, budget=130, out="fresh"))
+
+
+def test_the_report_s_command_holds_only_options_and_those_that_were_used(world: Path) -> None:
+    known = {flag(each.name) for each in of_stage("audit")}
+    commands = [audit(world, out="a", generations=2).facts["command"], audit(world, out="b", budget=9).facts["command"]]
+    with Run.open(Path("b")) as run:
+        # Settings as a pipeline with code of its own has them.
+        run.manifest["stages"]["generate"]["options"] |= {"num_inference_steps": 7, "trust_remote_code": True, "eta": 0}
+        commands.append(gather(run, 0)["command"])
+    used = [{word for word in shlex.split(command) if word.startswith("--")} for command in commands]
+    assert all(flags <= known for flags in used)
+    assert "--generations" in used[0]
+    assert not {"--budget", "--precision", "--trust-remote-code", "--steps"} & used[0]
+    assert "--budget 9" in commands[1]
+    assert "--generations" not in used[1]
+    assert used[2] - used[1] == {"--steps", "--trust-remote-code"}
+    assert "--steps 7" in commands[2]
+
+
+def test_images_that_exist_already_cannot_be_drawn(world: Path) -> None:
+    with pytest.raises(UserError, match=r"--budget, --precision: the images of folder:.* exist already"):
+        copyrisk.audit(model="folder:references", references="references", budget=10, out="run")
+
+
+def test_the_references_may_be_a_path(world: Path) -> None:
+    result = audit(world, references=world / "references", controls=world / "controls", generations=2)
+    assert result.facts["counts"]["references"] == 8
+    assert result.facts["counts"]["controls"] == 40
+
+
+def test_prompts_that_are_no_captions_are_shown_and_count_in_no_rate(world: Path) -> None:
+    for number, prompt in enumerate(["picture 1", "picture 1", "picture 2", "something else", "something else"]):
+        noise(world / "made" / f"{number}.png", number % 2)
+        (world / "made" / f"{number}.txt").write_text(prompt)
+    # `1.png` is reference 1, and so is `3.png`, which nobody asked for by its caption.
+    result = copyrisk.audit(
+        model="folder:made", references="references", controls="controls", out="run", descriptor="pixels:16"
+    )
+    counts = result.facts["counts"]
+    assert (counts["prompts"], counts["generations"], counts["copies"]) == (2, 3, 3)
+    assert counts["other_generations"] == 2
+    assert result.regurgitation.trials == 3
+    assert "3 images from 2 prompts" in result.sentence
+    (note,) = (note for note in result.facts["notes"] if "no reference's caption" in note)
+    assert note.startswith("2 generations had a prompt that is no reference's caption. They are shown, but count in no")
+    assert {row["prompt"] for row in result.facts["prompts"]} == {"picture 1", "picture 2", "something else"}
+
+
+def test_matches_of_a_lost_shard_are_not_taken_for_those_of_the_rows_that_took_its_number(world: Path) -> None:
+    first = audit(world, generations=4)
+    (shard,) = (world / "run" / "generations").glob("*/part-*.parquet")
+    rows = pq.read_table(shard)
+    # The end of a run that wrote its shard in two, and lost the second.
+    pq.write_table(rows.slice(0, 100), shard)
+    pq.write_table(rows.slice(100), shard.with_name("part-000001.parquet"))
+    manifest = world / "run" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["stages"]["generate"]["files"] = {
+        path.relative_to(world / "run").as_posix(): path.stat().st_size for path in sorted(shard.parent.iterdir())
+    }
+    manifest.write_text(json.dumps(content))
+    for path in (world / "run" / "matches").iterdir():
+        path.unlink()
+    assert audit(world, generations=4).matches.equals(first.matches)
+    shard.with_name("part-000001.parquet").unlink()
+    # Other rows take the number of the lost shard.
+    more = audit(world, generations=5)
+    fresh = audit(world, generations=5, out="fresh")
+    assert set(more.matches["generation_id"].to_pylist()) == set(fresh.matches["generation_id"].to_pylist())
+    assert more.rates == fresh.rates
+
+
+def test_other_settings_are_drawn_for_anew_and_no_image_is_made_for_the_verdicts_of_the_old(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(world, budget=140)
+    create = UserFunction.__init__
+
+    def with_other_settings(self: UserFunction, *arguments: Any) -> None:
+        create(self, *arguments)
+        self.settings["steps"] = 2
+
+    # With these the model gives back nothing, so the rounds differ.
+    monkeypatch.setattr(UserFunction, "__init__", with_other_settings)
+    maker = sys.modules[f"maker_{world.name.replace('-', '_')}"]
+    monkeypatch.setattr(maker, "one", lambda prompt, seed: np.full((16, 16, 3), seed % 256, np.uint8))
+    result = audit(world, budget=140)
+    assert result.regurgitation.successes == 0
+    assert result.generations().num_rows == 140
+    assert same(result, audit(world, budget=140, out="fresh"))

@@ -1,6 +1,7 @@
 """The command line as a person uses it, in a process of its own where that matters."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -100,8 +101,6 @@ def test_fail_above_compares_the_lower_end(world: Path, limit: str, code: int, m
 
 
 def test_the_command_in_the_report_repeats_the_run(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shlex
-
     assert run(*audit_words(world), "--test", "ratio", monkeypatch=monkeypatch) == 0
     facts = json.loads((world / "run" / "report.json").read_text())
     words = shlex.split(facts["command"])
@@ -134,6 +133,12 @@ def test_the_command_in_the_report_repeats_the_run(world: Path, monkeypatch: pyt
         ("audit --model {maker} --references references --prompts none.txt", "--prompts: there is no file none.txt"),
         ("audit --model {maker} --references references --prompts blank.txt", "blank.txt holds no prompt"),
         ("audit --model {maker} --references one --test ratio", "at least two different references"),
+        ("audit --model folder:references --references references --steps 5", "--steps is a setting of diffusers"),
+        ("audit --model {maker} --references references --height 64", "--height is a setting of diffusers pipelines"),
+        ("audit --model folder:references --references references --budget 5", "--budget, --precision: the images"),
+        ("audit --model {maker} --references references --budget 5 --generations 2", "--generations says how many"),
+        ("audit --model {maker} --references references --budget 0", "--budget is 0"),
+        ("audit --model {maker} --references references --precision 0.6", "--precision is 0.6"),
         ("match --out nowhere", "Run `copyrisk index` on it first"),
         ("testbed train --out t --images one --ladder 1,2 --held-out 0", "There are 1 images"),
         ("testbed train --out t --ladder 1,x", "--ladder is '1,x'"),
@@ -156,6 +161,30 @@ def test_bad_input_gives_one_message_and_exit_code_2(
     assert message in errors
     assert "Traceback" not in errors
     assert errors.strip().splitlines()[-1].startswith("copyrisk: ")
+
+
+def test_a_budget_is_repeated_by_the_command_in_the_report(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [*audit_words(world)[:-4], "--descriptor", "pixels:8", "--budget", "40", "--precision", "0.01"]
+    assert run(*words, monkeypatch=monkeypatch) == 0
+    facts = json.loads((world / "run" / "report.json").read_text())
+    assert facts["counts"]["generations"] == 40
+    again = shlex.split(facts["command"])[1:]
+    assert {"--budget", "--precision"} < set(again)
+    assert run(*again, "--out", "again", monkeypatch=monkeypatch) == 0
+    assert json.loads((world / "again" / "report.json").read_text())["answer"] == facts["answer"]
+
+
+def test_a_fault_of_copyrisk_itself_shows_where_and_has_an_exit_code_of_its_own(
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("copyrisk.stages.audit", broken)
+    assert run(*audit_words(world), monkeypatch=monkeypatch) == 3
+    errors = capsys.readouterr().err
+    assert "RuntimeError: a bug" in errors
+    assert errors.strip().splitlines()[-1].startswith("copyrisk: This is a fault in copyrisk")
 
 
 def test_an_unknown_option_names_the_nearest(

@@ -115,3 +115,39 @@ def test_half_written_files_are_removed(tmp_path: Path) -> None:
     left.write_text("half")
     Run.open(tmp_path)
     assert not left.exists()
+
+
+def test_all_damaged_files_are_removed_also_where_more_rows_are_wanted(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("whole", "short", "long", "gone")]
+    with Run.open(tmp_path) as run:
+        do(run, name="plan")
+        stage = run.begin("generate", {}, {}, adding=("plan",))
+        for path in paths:
+            path.write_text("content")
+        stage.finish(1, paths)
+        assert run.intact("generate")
+        (tmp_path / "short").write_text("cont")
+        (tmp_path / "long").write_text("contents")
+        (tmp_path / "gone").unlink()
+        assert not run.intact("generate")
+        do(run, option=2, name="plan")
+        assert not run.begin("generate", {}, {}, adding=("plan",)).done
+        assert [path.exists() for path in paths] == [True, False, False, False]
+
+
+def test_a_stage_that_has_not_been_done_or_not_ended_is_not_intact(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as run:
+        assert not run.intact("index")
+        run.begin("index", {})
+        assert not run.intact("index")
+
+
+def test_another_extent_redoes_a_stage_and_keeps_what_is_there(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as run:
+        for extent, done in ((1, False), (1, True), (2, False)):
+            stage = run.begin("plan", {}, extent={"draws": extent}, outputs=("plan.json",))
+            assert stage.done == done
+            assert (tmp_path / "plan.json").exists() == (extent == 2 or done)
+            if not done:
+                write_json(tmp_path / "plan.json", extent)
+                stage.finish(1, [tmp_path / "plan.json"])

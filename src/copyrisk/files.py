@@ -55,7 +55,8 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 def read_shards(folder: Path, columns: list[str] | None = None) -> pa.Table | None:
     """Read all `part-*.parquet` of a folder, in name order, as one table; None where there is none."""
-    parts = [read_table(path, columns) for path in shard_paths(folder)]
+    # Each shard has metadata of its own.
+    parts = [read_table(path, columns).replace_schema_metadata() for path in shard_paths(folder)]
     return pa.concat_tables(parts) if parts else None
 
 

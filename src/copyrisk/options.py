@@ -53,10 +53,35 @@ class Options:
         "Prompts to use instead of the references' captions: .txt (one a line), .csv, .jsonl or .parquet with a column "
         "'prompt' and, if wanted, 'stratum'.",
     )
-    max_prompts: int = _option(1000, "plan", "Prompts at most; the most duplicated references come first.", minimum=1)
+    strata: str = _option(
+        "column",
+        "plan",
+        "How --prompts is divided: column (its column 'stratum') or rules (named, styled, abstract, short, other).",
+    )
+    max_prompts: int | None = _option(
+        None,
+        "plan",
+        "Prompts at most, 1000 by default (with --budget or --precision all); the most duplicated references come "
+        "first, and of --prompts a random sample is taken.",
+        minimum=1,
+    )
     max_control_prompts: int = _option(400, "plan", "Prompts at most from the controls' captions.", minimum=0)
     generations: int | None = _option(
         None, "plan", "Images a prompt, 16 by default; of a model without prompts images in all, 1000.", minimum=1
+    )
+    budget: int | None = _option(
+        None,
+        "plan",
+        "Images in all: prompts are drawn one by one, more of them where the answer is still open. In place of "
+        "--generations.",
+        minimum=1,
+    )
+    precision: float | None = _option(
+        None,
+        "plan",
+        "Draw prompts as with --budget until the interval is at most this wide to either side (0.001: ± 0.1 %).",
+        minimum=1e-7,
+        maximum=0.5,
     )
     seed: int = _option(0, "plan", "The seed from which all others are derived.", minimum=0)
     device: str = _option("auto", "generate", "Where the model runs: auto, cpu, cuda, cuda:1, mps.")
@@ -78,13 +103,29 @@ class Options:
     threshold: float | None = _option(
         None, "match", "The test's threshold; as published where not given (tile 0.15, ratio 1).", minimum=0
     )
-    confidence: float = _option(0.95, "rates", "Coverage of the intervals.", minimum=0.5, maximum=0.9999)
+    confidence: float = _option(0.95, "plan rates", "Coverage of the intervals.", minimum=0.5, maximum=0.9999)
+    sensitivity: str | None = _option(
+        None, "rates", "How many of known copies the test found, as in 188/200 (see the testbed); all where not given."
+    )
     pairs: int = _option(60, "report", "Picture pairs in the report's gallery.", minimum=0)
 
     def __post_init__(self) -> None:
         if self.prompts is not None:
             object.__setattr__(self, "prompts", Path(self.prompts))
+        for name in ("references", "controls"):
+            if isinstance(getattr(self, name), Path):
+                object.__setattr__(self, name, str(getattr(self, name)))
         _check(self)
+        if self.adaptive and self.generations is not None:
+            raise UserError(
+                "--generations says how many images each prompt gets, and --budget and --precision let the "
+                "results decide. Leave one of them out."
+            )
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether prompts are drawn one by one in the light of the results."""
+        return self.budget is not None or self.precision is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +142,9 @@ class TestbedOptions:
     side: int = _option(8, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
     ladder: str = _option("1,2,4,8,16,32,64,128", "", "Multiplicities to plant.")
     per_step: int = _option(10, "", "Images on each step of the ladder above 1; all others occur once.", minimum=1)
+    cap: int | None = _option(
+        None, "", "No image more often than this: the same training set after its duplicates were removed.", minimum=1
+    )
     held_out: int = _option(400, "", "Images kept out of training, as controls.", minimum=0)
     steps: int = _option(2200, "", "Training steps.", minimum=1)
     batch_size: int = _option(256, "", "Pictures in a training step.", minimum=1)
@@ -169,7 +213,7 @@ def flat(function: Callable[[Options], R], options: Callable[P, Options]) -> Cal
         try:
             chosen = options(*args, **kwargs)
         except TypeError as error:
-            raise UserError(f"{function.__name__}: {error}".replace("Options.__init__() ", "")) from None
+            raise UserError(f"{function.__name__.lstrip('_')}: {error}".replace("Options.__init__() ", "")) from None
         return function(chosen)
 
     return call

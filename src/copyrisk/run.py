@@ -117,6 +117,11 @@ class Run:
             raise UserError(f"{self.folder} has no finished '{stage}' yet. Run `copyrisk {stage}` on it first.")
         return record
 
+    def intact(self, stage: str) -> bool:
+        """Say whether a stage is finished and its files are still there."""
+        record = self.manifest["stages"].get(stage, {})
+        return record.get("state") == "done" and not self._damaged(record)
+
     def begin(
         self,
         name: str,
@@ -124,13 +129,14 @@ class Run:
         inputs: dict[str, Any] | None = None,
         after: tuple[str, ...] = (),
         adding: tuple[str, ...] = (),
+        extent: dict[str, Any] | None = None,
         outputs: tuple[str, ...] = (),
     ) -> Stage:
         """Begin a stage: see whether it is done, what of it can be kept, and remove what cannot.
 
         `options` and `inputs` (fingerprints) and the stages `after` which it comes shape its rows: when one of them
-        changes, `outputs` (names in the run folder) are removed and made anew. The stages in `adding` only say which
-        rows are wanted: when they change, rows that exist are kept.
+        changes, `outputs` (names in the run folder) are removed and made anew. `extent` and the stages in `adding` only
+        say which rows are wanted: when they change, rows that exist are kept.
         """
         shapes = {
             "format": FORMATS[name],
@@ -139,30 +145,31 @@ class Run:
             "after": {stage: self.record(stage)["key"] for stage in after},
         }
         identity = digest(shapes)
-        key = digest([identity, [self.record(stage)["key"] for stage in adding]])
+        key = digest([identity, [self.record(stage)["key"] for stage in adding], *([extent] if extent else [])])
         old = self.manifest["stages"].get(name)
-        if old and old["key"] == key and old["state"] == "done":
-            missing = self._missing(old)
-            if not missing:
+        if old and old["identity"] == identity and old["state"] == "done":
+            damaged = self._damaged(old)
+            if not damaged and old["key"] == key:
                 log.info("%s: done before, kept", name)
                 return Stage(self, name, old, done=True)
-            log.info("%s: %s is missing or damaged; done again", name, missing)
-            Path(self.folder / missing).unlink(missing_ok=True)
+            for each in damaged:
+                log.info("%s: %s is missing or damaged; done again", name, each)
+                (self.folder / each).unlink(missing_ok=True)
         if old and old["identity"] != identity:
             log.info("%s: done again, since %s", name, _difference(old, shapes))
             for output in outputs:
                 _remove(self.folder / output)
         record = {"state": "begun", "identity": identity, "key": key, **json.loads(json.dumps(shapes, default=str))}
+        record |= {"extent": extent} if extent else {}
         self.manifest["stages"][name] = record
         self.save()
         return Stage(self, name, record, done=False)
 
-    def _missing(self, record: dict[str, Any]) -> str | None:
-        for name, size in record["files"].items():
-            path = self.folder / name
-            if not path.is_file() or path.stat().st_size != size:
-                return str(name)
-        return None
+    def _damaged(self, record: dict[str, Any]) -> list[str]:
+        """List the files of a finished stage that are missing or not as long as they were."""
+        paths = {name: self.folder / name for name in record["files"]}
+        sizes = {name: path.stat().st_size if path.is_file() else None for name, path in paths.items()}
+        return [name for name, size in record["files"].items() if sizes[name] != size]
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

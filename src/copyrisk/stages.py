@@ -75,16 +75,11 @@ def _audit(options: Options) -> Audit:
     """
     _check(options)
     with Run.open(options.out) as run:
-        for stage in (
-            index_room.index,
-            duplicates_room.duplicates,
-            attacks.plan,
-            generators.generate,
-            matching.match,
-            rates_room.rates,
-            report_room.report,
-        ):
-            stage(run, options)
+        index_room.index(run, options)
+        duplicates_room.duplicates(run, options)
+        _plan_and_match(run, options)
+        rates_room.rates(run, options)
+        report_room.report(run, options)
         return Audit(
             folder=run.folder,
             facts=report_room.read_facts(run),
@@ -99,12 +94,23 @@ def _audit(options: Options) -> Audit:
         )
 
 
+def _plan_and_match(run: Run, options: Options) -> None:
+    """Plan, generate and match; where the results decide what to draw next, until they ask for nothing more."""
+    planned = None
+    attacks.plan(run, options)
+    while planned != (planned := run.record("plan")["key"]):
+        generators.generate(run, options)
+        matching.match(run, options)
+        if options.adaptive:
+            attacks.plan(run, options)
+
+
 def _check(options: Options) -> None:
     """Find out at once what would otherwise stop the audit after hours."""
     generators.open_generator(options)
     open_test(options.test, options.threshold, open_descriptor(options.descriptor))
     if options.prompts is not None:
-        read_prompts(options.prompts)
+        read_prompts(options.prompts, options.strata)
 
 
 def _in_run(stage: Callable[[Run, Options], R]) -> Callable[[Options], R]:

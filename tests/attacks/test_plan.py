@@ -1,3 +1,4 @@
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,6 +161,30 @@ def test_the_strata_of_a_prompts_file_are_kept(planned: Planned, tmp_path: Path)
     (tmp_path / "prompts.csv").write_text("stratum,prompt\nmail,a cat\nweb,a dog\n")
     rows = planned([(0, "")], prompts=tmp_path / "prompts.csv")
     assert [(row["prompt"], row["stratum"]) for row in rows] == [("a cat", "mail"), ("a dog", "web")]
+
+
+def test_of_a_long_log_a_random_sample_is_taken_that_stands_for_all_its_lines(planned: Planned, tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("".join(f"prompt {number}\n" * (1 + number % 3) for number in range(90)))
+    options = {"prompts": tmp_path / "log.txt", "max_prompts": 30}
+    rows = planned([(0, "")], **options)
+    assert 20 <= len(rows) <= 30
+    assert sum(row["weight"] for row in rows) == pytest.approx(180)
+    assert prompts(planned([(0, "")], **options)) == prompts(rows)
+    assert prompts(planned([(0, "")], seed=1, **options)) != prompts(rows)
+    plan_record = json.loads((tmp_path / "run" / "manifest.json").read_text())["stages"]["plan"]
+    assert plan_record["prompts_file"]["lines"] == 180
+    assert plan_record["prompts_file"]["prompts"] == 90
+
+
+def test_strata_can_come_from_rules(planned: Planned, tmp_path: Path) -> None:
+    (tmp_path / "prompts.csv").write_text("stratum,prompt\nmail,a photo of Batman\nweb,a cat\n")
+    rows = planned([(0, "")], prompts=tmp_path / "prompts.csv", strata="rules")
+    assert [(row["prompt"], row["stratum"]) for row in rows] == [("a photo of Batman", "named"), ("a cat", "short")]
+
+
+def test_rules_without_a_prompts_file_are_refused(planned: Planned) -> None:
+    with pytest.raises(UserError, match=r"^--strata rules divides --prompts, which is not given"):
+        planned([(0, "a cat")], strata="rules")
 
 
 def test_a_changed_prompts_file_is_noticed(planned: Planned, tmp_path: Path) -> None:

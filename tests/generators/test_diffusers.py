@@ -111,6 +111,30 @@ def test_weights_larger_than_the_memory_are_refused_before_loading(
         make(unconditional_pipeline, [""], [0])
 
 
+def test_what_a_pipeline_raises_is_its_own_fault_and_not_the_audit_s(
+    text_pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    def broken(self: object, prompt: object, generator: object, **_: object) -> None:
+        raise IndexError("no such timestep")
+
+    monkeypatch.setattr(StableDiffusionPipeline, "__call__", broken)
+    with pytest.raises(UserError, match=r"the pipeline failed: IndexError: no such timestep \(.*test_diffusers\.py"):
+        make(text_pipeline, ["fox"], [1])
+
+
+def test_trust_shapes_images_only_where_there_is_code_to_trust(text_pipeline: Path, tmp_path: Path) -> None:
+    plain, trusted = (
+        open_generator(Options(model=f"diffusers:{text_pipeline}", trust_remote_code=trust)) for trust in (False, True)
+    )
+    assert plain.settings == trusted.settings
+    folder = shutil.copytree(text_pipeline, tmp_path / "with-code")
+    (folder / "unet" / "mine.py").write_text("")
+    coded = open_generator(Options(model=f"diffusers:{folder}", trust_remote_code=True))
+    assert coded.settings == plain.settings | {"trust_remote_code": True}
+
+
 def test_a_folder_with_code_of_its_own_needs_trust(text_pipeline: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(text_pipeline, tmp_path / "custom")
     index = json.loads((folder / "model_index.json").read_text())

@@ -67,3 +67,10 @@ def test_prompts_cannot_be_chosen(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     with pytest.raises(UserError, match="--prompts cannot be used"):
         open_generator(Options(model=f"folder:{tmp_path}", prompts=tmp_path / "prompts.txt"))
+
+
+@pytest.mark.parametrize("option", ["steps", "guidance_scale", "height", "width"])
+def test_settings_of_pipelines_are_refused(tmp_path: Path, option: str) -> None:
+    picture(tmp_path / "a.png")
+    with pytest.raises(UserError, match=f"^--{option.replace('_', '-')} is a setting of diffusers .* Leave it out"):
+        open_generator(Options(model=f"folder:{tmp_path}", **{option: 8}))  # type: ignore[arg-type]

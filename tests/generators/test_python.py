@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from copyrisk.errors import UserError
-from copyrisk.generators import open_generator
+from copyrisk.generators import measure_pace, open_generator
 from copyrisk.options import Options
 
 MODULE = """
@@ -79,3 +79,25 @@ def test_what_a_function_does_wrong_is_said(module: str, name: str, message: str
 def test_a_function_that_is_not_there_is_named(module: str, argument: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         open_generator(Options(model=f"python:{argument.format(module)}"))
+
+
+@pytest.mark.parametrize("option", ["steps", "guidance_scale", "height", "width"])
+def test_settings_of_pipelines_are_refused(module: str, option: str) -> None:
+    with pytest.raises(UserError, match=f"^--{option.replace('_', '-')} is a setting of diffusers .* Leave it out"):
+        open_generator(Options(model=f"python:{module}:plain", **{option: 8}))  # type: ignore[arg-type]
+
+
+def test_the_pace_is_measured_with_a_batch_but_no_more_than_will_be_asked_for() -> None:
+    asked: list[int] = []
+
+    class Counting:
+        def batch_size(self) -> int:
+            return 8
+
+        def generate(self, prompts: list[str], seeds: list[int]) -> list[str]:
+            asked.append(len(seeds))
+            return prompts
+
+    for most in (None, 3, 100):
+        assert measure_pace(Counting(), "a cat", most) > 0  # type: ignore[arg-type]
+    assert asked == [1, 8, 1, 3, 1, 8]

@@ -1,7 +1,9 @@
 import pandas as pd
 import pytest
 
-from copyrisk.rates import count_prompts, wanted
+from copyrisk.errors import UserError
+from copyrisk.rates import Counted, count_prompts, read_count, wanted
+from copyrisk.rates.intervals import Rate
 
 
 def plan(*rows: tuple[str, str, list[int]]) -> pd.DataFrame:
@@ -62,3 +64,46 @@ def test_only_what_the_plan_asks_for_counts_and_in_its_order() -> None:
 def test_nothing_to_count_is_no_error(rows: list[tuple[str, str, list[int]]]) -> None:
     empty = matches(("a", 1, "copy", "copy")).iloc[:0]
     assert len(count_prompts(plan(*rows), empty, 0.95)) == len(rows) if rows else True
+
+
+@pytest.mark.parametrize("text", ["188", "3/2", "a/b", "0/0", "-1/5", "1/2/3"])
+def test_a_sensitivity_that_is_no_count_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^--sensitivity is .*188/200"):
+        read_count(text, "--sensitivity")
+
+
+def counted(control_copies: int, controls: int = 1) -> Counted:
+    """Twenty prompts of one picture each, ten of which copy, and as many of controls."""
+    names = [f"p{number}" for number in range(20)]
+    asked = plan(*((name, "reference", [1]) for name in names), *((f"c{name}", "control", [1]) for name in names))
+    seen = matches(
+        *((name, 1, "copy" if number < 10 else "no copy", "no copy") for number, name in enumerate(names)),
+        *(
+            (f"c{name}", 1, "no copy", "copy" if number < control_copies else "no copy")
+            for number, name in enumerate(names)
+        ),
+    )
+    pictures = pd.DataFrame({"cluster": names, "multiplicity": 1, "captions": [[name] for name in names]})
+    return Counted(count_prompts(asked, seen, 0.95), seen, pictures, None, controls, 0.95)
+
+
+def rate(of: Counted, name: str, sensitivity: tuple[int, int] | None = None) -> Rate:
+    return next(
+        rate for found, measure, _, rate in of.rates(sensitivity) if (found, measure) == (name, "regurgitation")
+    )
+
+
+def test_accidental_hits_are_taken_off_the_rate() -> None:
+    run = counted(control_copies=2, controls=20)
+    observed, true = rate(run, "all"), rate(run, "corrected")
+    assert observed.estimate == 0.5
+    assert true.estimate == pytest.approx((0.5 - 0.1) / (1 - 0.1))
+    assert true.low < observed.low
+    # With half as many controls as references, accidents on references are twice as frequent.
+    assert rate(counted(2, controls=10), "corrected").estimate == pytest.approx((0.5 - 0.2) / (1 - 0.2))
+
+
+def test_copies_that_the_test_misses_are_added() -> None:
+    run = counted(control_copies=0, controls=20)
+    assert rate(run, "corrected", (80, 100)).estimate == pytest.approx(0.5 / 0.8)
+    assert rate(run, "corrected", (8, 10)).high > rate(run, "corrected", (800, 1000)).high

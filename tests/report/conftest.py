@@ -1,6 +1,8 @@
 """A sample audit: the facts as the run writes them, with the pictures that belong to them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -75,6 +77,50 @@ def pair(index: int) -> dict[str, Any]:
     }
 
 
+def bounds(estimate: float, low: float, high: float) -> dict[str, float]:
+    return {"estimate": estimate, "low": low, "high": high}
+
+
+def law() -> dict[str, Any]:
+    """A law that rises from 1 % to 79 % between one and sixteen occurrences."""
+    levels = [1, 2, 3, 4, 6, 8, 11, 16]
+    shares = [0.01 + 0.99 / (1 + (10 / level) ** 2.8) for level in levels]
+    return {
+        "half_point": bounds(10.0, 8.04, 12.7),
+        "slope": bounds(2.8, 1.9, 3.9),
+        "floor": bounds(0.01, 0.002, 0.03),
+        "tries": 16,
+        "curve": [
+            {
+                "multiplicity": level,
+                "regurgitation": bounds(share, share * 0.7, min(1.0, share * 1.2)),
+                "extraction": bounds(min(1.0, share * 2), share, min(1.0, share * 3)),
+            }
+            for level, share in zip(levels, shares, strict=True)
+        ],
+        "caps": [
+            {"cap": None, "rate": bounds(0.213, 0.162, 0.269), "pictures": 0, "removed": 0},
+            {"cap": 8, "rate": bounds(0.121, 0.09, 0.16), "pictures": 10, "removed": 41},
+            {"cap": 1, "rate": bounds(0.011, 0.003, 0.031), "pictures": 70, "removed": 825},
+        ],
+    }
+
+
+def comparison(advice: str, followed: int, ignored: int, verdict: str) -> dict[str, Any]:
+    return {
+        "advice": advice,
+        "followed": rate(followed, 800, "prompts", 50),
+        "ignored": rate(ignored, 800, "prompts", 50),
+        "difference": (followed - ignored) / 800,
+        "difference_low": -0.31,
+        "difference_high": 0.11,
+        "ratio": followed / ignored,
+        "ratio_low": 0.2345,
+        "ratio_high": 0.8765,
+        "verdict": verdict,
+    }
+
+
 def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
     return {
         "schema_version": 1,
@@ -89,6 +135,7 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
             "regurgitation": rate(341, 1600, "prompts", 100),
             "extraction": rate(38, 100, "pictures"),
             "controls": rate(1, 320, "prompts", 20),
+            "corrected": rate(341, 1600, "prompts", 100) | {"estimate": 0.208, "low": 0.151, "high": 0.266},
         },
         "test": {
             "name": "ratio",
@@ -107,6 +154,7 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
             "prompts": 120,
             "generations": 1920,
             "copies": 341,
+            "other_generations": 0,
             "failed_generations": 4,
         },
         "strata": [
@@ -115,6 +163,27 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
             stratum("3–4", 3, 4, 20, 8, 47),
             stratum("5–8", 5, 8, 15, 13, 112),
             stratum("9–16", 9, 16, 10, 10, 129),
+        ],
+        "design": {"generations": 16, "budget": None, "precision": None, "complete": True, "prompts_file": None},
+        "use": {
+            "at_least_one": [
+                {"images": 1, **bounds(0.213, 0.162, 0.269)},
+                {"images": 10, **bounds(0.909, 0.829, 0.957)},
+                {"images": 100, **bounds(1.0, 0.99999, 1.0)},
+                {"images": 1000, **bounds(1.0, 1.0, 1.0)},
+            ],
+            "even_odds": bounds(3, 3, 4),
+        },
+        "tries": [
+            {"tries": 1, **bounds(0.213, 0.162, 0.269)},
+            {"tries": 2, **bounds(0.301, 0.22, 0.39)},
+            {"tries": 16, **bounds(0.402, 0.31, 0.51)},
+        ],
+        "law": law(),
+        "advice": [
+            comparison("Add a style.", 80, 160, "confirmed"),
+            comparison("Ask for something abstract.", 160, 80, "refuted"),
+            comparison("Prompt as in 'spring'.", 90, 100, "not shown with this many prompts"),
         ],
         "pairs": [pair(index) for index in range(pairs)],
         "prompts": [prompt(index) for index in range(prompts)],
@@ -150,6 +219,49 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
     }
 
 
+def _violations(value: Any, schema: dict[str, Any], root: dict[str, Any], path: str = "facts") -> Iterator[str]:
+    """Check the few words of JSON Schema that ours uses."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    if "anyOf" in schema:
+        found = [list(_violations(value, each, root, path)) for each in schema["anyOf"]]
+        yield from [] if [] in found else found[0]
+        return
+    types = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "null": type(None),
+        "integer": int,
+        "number": (int, float),
+    }
+    allowed = schema.get("type", [])
+    allowed = [allowed] if isinstance(allowed, str) else allowed
+    if allowed and not any(isinstance(value, types[name]) for name in allowed):
+        yield f"{path} is {value!r}"
+        return
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if (
+        ("enum" in schema and value not in schema["enum"])
+        or ("const" in schema and value != schema["const"])
+        or (low is not None and value is not None and value < low)
+        or (high is not None and value is not None and value > high)
+    ):
+        yield f"{path} is {value!r}"
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        yield from (f"{path} lacks {key}" for key in schema.get("required", []) if key not in value)
+        for key, each in value.items():
+            if key in known:
+                yield from _violations(each, known[key], root, f"{path}.{key}")
+            elif schema.get("additionalProperties") is False:
+                yield f"{path}.{key} is not in the schema"
+    if isinstance(value, list) and "items" in schema:
+        for index, each in enumerate(value):
+            yield from _violations(each, schema["items"], root, f"{path}[{index}]")
+
+
 def sample_pictures(count: int, side: int = 8) -> list[Pair]:
     """Digits as references; each generation is its reference with more and more noise."""
     digits, noise = load_digits().images, np.random.default_rng(0)
@@ -175,3 +287,10 @@ def facts() -> dict[str, Any]:
 @pytest.fixture
 def pictures(facts: dict[str, Any]) -> list[Pair]:
     return sample_pictures(len(facts["pairs"]))
+
+
+@pytest.fixture
+def violations() -> Callable[[dict[str, Any]], list[str]]:
+    """List where facts differ from `report.schema.json`."""
+    schema = json.loads(files("copyrisk.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
+    return lambda facts: list(_violations(facts, schema, schema))

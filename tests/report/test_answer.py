@@ -21,9 +21,12 @@ def facts(copies: int, images: int, controls: dict[str, Any] | None, verdict: st
             "controls": 40,
             "control_pictures_dropped": 0,
             "unreadable": 0,
+            "other_generations": 0,
             "failed_generations": 0,
         },
         "strata": [],
+        "design": {"generations": 16, "budget": None, "precision": None, "complete": True, "prompts_file": None},
+        "options": {},
     }
 
 
@@ -70,3 +73,53 @@ def test_the_verdict_compares_with_the_controls(
 ) -> None:
     other: Rate | None = binomial_rate(*control, "prompts") if control else None
     assert verdict_of(binomial_rate(copies, 100, "prompts"), other, scale) == verdict
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "1 image could not be read"), (1234, "1,234 images could not be read")]
+)
+def test_unreadable_images_are_counted(count: int, text: str) -> None:
+    given = facts(5, 100, rate(1, 100), "copies")
+    given["counts"]["unreadable"] = count
+    assert [note for note in notes(given, 1.0) if "could not be read" in note] == [f"{text}: see the list below."]
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 generation had"), (20, "20 generations had")])
+def test_images_of_other_prompts_are_noted(count: int, text: str) -> None:
+    given = facts(5, 100, rate(1, 100), "copies")
+    given["counts"]["other_generations"] = count
+    (note,) = (note for note in notes(given, 1.0) if "no reference's caption" in note)
+    assert note.startswith(text)
+
+
+def test_drawn_prompts_are_counted_as_different_ones() -> None:
+    given = facts(31, 250, None, "unproven")
+    given["design"]["generations"] = None
+    assert "250 images from 50 different prompts)" in sentence(given, ["reference"])
+
+
+def test_a_model_that_takes_no_prompt_has_none_counted() -> None:
+    text = sentence(facts(31, 250, None, "unproven"), ["unconditional"])
+    assert "17.2\u00a0%; 250 images)" in text
+    assert "prompts" not in text
+
+
+def test_a_precision_that_was_not_reached_is_noted() -> None:
+    given = facts(31, 250, rate(1, 250), "copies")
+    given["design"] |= {"generations": None, "precision": 0.01, "budget": 250}
+    (note,) = notes(given, 1.0)
+    assert "(± 1.0\u00a0%) was not reached within the budget of 250 images" in note
+    given["design"]["precision"] = 0.1
+    assert notes(given, 1.0) == []
+    given["design"]["complete"] = False
+    assert "cut short" in notes(given, 1.0)[0]
+
+
+def test_pictures_that_were_not_drawn_need_no_note() -> None:
+    given = facts(31, 250, rate(1, 250), "copies")
+    given["strata"] = [{"pictures": 10, "multiplicity_low": 1}]
+    assert "10 of the 40 different reference pictures" in notes(given, 1.0)[0]
+    given["design"] |= {"generations": None, "budget": 250}
+    assert notes(given, 1.0) == []
+    given["options"]["max_prompts"] = 10
+    assert "10 of the 40 different reference pictures" in notes(given, 1.0)[0]

@@ -237,7 +237,10 @@ def test_on_paper(open_page, facts):
     page = open_page(PHONE, color_scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("#chart table").is_visible(), "what was folded is open"
+    tables = page.locator("#chart table")
+    assert [tables.nth(number).is_visible() for number in range(tables.count())] == [True, True], (
+        "what was folded is open"
+    )
     assert page.locator(".long").first.inner_text().strip() == facts["pairs"][0]["prompt"].strip()
     assert page.locator(".drawing.wide").is_visible()
     assert page.locator("#find").is_hidden()

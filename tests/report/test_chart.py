@@ -65,6 +65,7 @@ def test_what_was_not_measured_is_not_drawn(facts):
 
 def test_the_axis_shrinks_only_where_every_interval_is_small(facts):
     assert draw(facts).ceiling == "100\u00a0%"
+    facts["law"] = None
     rates = [stratum[key] for stratum in facts["strata"] for key in ("extraction", "regurgitation")]
     for rate in [*rates, facts["answer"]["controls"]]:
         rate |= {name: rate[name] / 20 for name in ("estimate", "low", "high")}
@@ -80,3 +81,38 @@ def test_points_lie_where_the_rates_say(facts):
     assert low.head == "Extraction rate, multiplicity 1: at most 12.4\u00a0%"
     assert high.y == chart.top
     assert high.lines[1] == "10 of 10\u00a0pictures"
+
+
+def test_the_law_goes_through_the_chart_from_the_first_stratum_on(facts):
+    chart = draw(facts)
+    assert chart.law.line[0][0] == pytest.approx(chart.x_ticks[0].at)
+    steps = [after[0] - before[0] for before, after in pairwise(chart.law.line)]
+    assert steps[0] == pytest.approx(chart.x_ticks[1].at - chart.x_ticks[0].at), "2 lies where its stratum does"
+    assert chart.x_ticks[-1].at < chart.law.line[-1][0] <= chart.right
+    assert [y for _, y in chart.law.line] == sorted((y for _, y in chart.law.line), reverse=True)
+    for (x, y), upper, lower in zip(chart.law.line, chart.law.outline, reversed(chart.law.outline), strict=False):
+        assert upper[0] == lower[0] == x
+        assert upper[1] <= y <= lower[1]
+
+
+def test_no_law_is_drawn_where_there_is_none_or_no_scale(facts):
+    law, facts["law"] = facts["law"], None
+    assert draw(facts).law is None
+    facts["law"] = law
+    for stratum in facts["strata"]:
+        stratum["multiplicity_low"] = None
+    assert draw(facts).law is None
+
+
+def test_the_law_stays_inside_the_chart(facts):
+    facts["strata"] = facts["strata"][1:3]
+    chart = draw(facts)
+    assert 2 <= len(chart.law.line) < len(facts["law"]["curve"])
+    assert all(chart.left <= x <= chart.right for x, _ in chart.law.outline)
+
+
+def test_the_axis_has_room_for_the_law(facts):
+    rates = [stratum[key] for stratum in facts["strata"] for key in ("extraction", "regurgitation")]
+    for rate in [*rates, facts["answer"]["controls"]]:
+        rate |= {name: rate[name] / 20 for name in ("estimate", "low", "high")}
+    assert draw(facts).ceiling == "100\u00a0%"

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from html import unescape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -156,6 +155,140 @@ def test_planted_truth_is_shown_only_where_it_is_known(facts, pictures):
     assert "planted" not in text_of(render(facts, pictures))
 
 
+def between(text: str, start: str, end: str) -> str:
+    return text.partition(start)[2].partition(end)[0]
+
+
+def test_the_answer_is_put_into_numbers_of_images(facts, pictures):
+    text = between(text_of(render(facts, pictures)), "The answer", "How often pictures come back")
+    use = text.partition("What it means for use")[2]
+    assert "One copy is as likely as none after 3 images (3 to 4)." in use
+    assert "10 90.9 % 82.9 % to 95.7 %" in use
+    assert "100 99.9 % 99.9 % to 100 %" in use, "rounding alone makes nothing certain"
+    assert "1,000 99.9 %" not in use, "the table ends where nothing more is to be said"
+    assert "of the 16 made from each" in use
+    assert "2 30.1 % 22.0 % to 39.0 %" in use
+
+
+def test_zero_copies_give_the_fewest_images(facts, pictures):
+    facts["answer"]["verdict"] = "none"
+    facts["answer"]["regurgitation"] |= {"estimate": 0.0, "low": 0.0, "high": 0.00612, "successes": 0}
+    facts["use"] = {
+        "at_least_one": [{"images": 10, "estimate": 0.0, "low": 0.0, "high": 0.0596}],
+        "even_odds": {"estimate": None, "low": 113, "high": None},
+    }
+    use = text_of(render(facts, pictures)).partition("What it means for use")[2]
+    assert "one copy is as likely as none only after at least 113 images" in use
+    assert "10 at most 6.0 % 0 % to 6.0 %" in use
+
+
+@pytest.mark.parametrize(
+    ("verdict", "caution"),
+    [("noise", "a copy by the test alone"), ("unproven", "Accidental hits are included"), ("copies", None)],
+)
+def test_what_may_be_accident_is_said_to_be(facts, pictures, verdict, caution):
+    facts["answer"]["verdict"] = verdict
+    use = between(text_of(render(facts, pictures)), "One copy is as likely", "Each mark is a group")
+    for text in ("a copy by the test alone", "Accidental hits are included"):
+        assert (text in use) == (text == caution)
+
+
+def test_the_corrected_rate_says_what_is_corrected(facts, pictures):
+    corrected = "Regurgitation rate corrected for the test's own errors: 20.8 % (95 % interval: 15.1 % to 26.6 %)"
+    text = text_of(render(facts, pictures))
+    assert corrected in text
+    assert "Accidental hits are taken off, as many as the controls lead to expect; the test is taken to miss no" in text
+    facts["answer"]["controls"], facts["options"]["sensitivity"] = None, "188/200"
+    text = text_of(render(facts, pictures))
+    assert "Copies that the test misses are added: it found 188 of 200 known ones." in text
+    assert "Accidental hits are taken off" not in text
+    facts["answer"]["corrected"] |= {"estimate": 0.0, "low": 0.0}
+    assert "own errors: at most 26.6 % (95" in text_of(render(facts, pictures))
+
+
+def test_the_law_is_drawn_told_and_tabulated(facts, pictures):
+    html = render(facts, pictures)
+    text = text_of(html)
+    assert html.count('<polyline class="law-line"') == 2, "once wide and once narrow"
+    assert "Duplication law: the regurgitation rate as a curve, with its 95 % band" in text
+    assert "of the images made from the caption of a picture that occurs 11 times are copies; for a picture" in text
+    assert "16 79.1 % 55.3 % to 94.9 %" in text
+    removal = between(text, "Images removed", "The floor of the curve")
+    assert "all (as it is) 0 0 21.3 % 16.2 % to 26.9 % at most 8 10 41 12.1 % 9.0 % to 16.0 %" in removal
+    assert "a prediction of the fitted curve, not a measurement" in text
+    assert "half-point h = 10 (8.04 to 12.7)" in text
+
+
+def test_a_law_that_begins_at_its_half_point_says_one_thing(facts, pictures):
+    facts["law"]["half_point"]["estimate"] = 0.4
+    assert "of the images made from the caption of a picture that occurs once are copies." in text_of(
+        render(facts, pictures)
+    )
+
+
+def test_advice_stands_with_its_verdict_and_a_caution(facts, pictures):
+    facts["advice"][2]["advice"] = HOSTILE
+    facts["advice"][1] |= {"ratio": None, "ratio_high": None, "ratio_low": 1.2345}
+    html = render(facts, pictures)
+    text = between(text_of(html), "Does the usual advice on prompting help here?", "Generated pictures and what")
+    assert "a comparison of prompts, not an experiment" in text
+    assert "Add a style. 10.0 %" in text
+    assert "0.50 (0.23 to 0.88) confirmed" in text
+    assert "at least 1.2 refuted" in text
+    assert "<img src=x" not in html
+
+
+def test_an_advice_that_all_or_none_follow_has_no_ratio(facts, pictures):
+    facts["advice"][0]["followed"] |= {"trials": 0, "successes": 0, "units": 0}
+    text = text_of(render(facts, pictures))
+    assert "Add a style. not measured no prompt" in text
+    assert "– confirmed" in text
+
+
+def test_what_does_not_follow_is_absent(facts, pictures):
+    facts |= {"law": None, "tries": [], "advice": []}
+    facts["answer"]["corrected"] = None
+    html = render(facts, pictures)
+    text = text_of(html)
+    for absent in (
+        "uplication law:",
+        "By the curve",
+        "removing copies would",
+        "usual advice",
+        "More images of the same",
+    ):
+        assert absent not in text
+    for absent in ("corrected for", 'href="#removal"', 'href="#advice"', 'id="advice"', '<polyline class="law-line"'):
+        assert absent not in html
+    facts["answer"]["regurgitation"] |= {"trials": 0, "successes": 0}
+    assert "What it means for use" not in text_of(render(facts, pictures))
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_the_method_of_drawn_runs(facts, pictures, conditional):
+    assert "each with different random seeds" in text_of(render(facts, pictures))
+    facts["model"]["conditional"] = conditional
+    facts["design"] |= {"generations": None, "budget": 2000, "precision": 0.01}
+    method = text_of(render(facts, pictures))
+    assert "2,000 pictures were made (those for controls included), or when the interval of the rate was no" in method
+    assert "they hold at any stopping time" in method
+    assert "arXiv 2010.09686" in method
+    assert ("Prompts were drawn one by one" in method) == conditional
+    assert ("augmented inverse probability weighting" in method) == conditional
+    assert "each with different random seeds" not in method
+
+
+def test_a_sampled_prompts_file_is_said_to_be_one(facts, pictures):
+    facts["design"]["prompts_file"] = {"lines": 5000, "prompts": 120, "drawn": 120}
+    text = text_of(render(facts, pictures))
+    assert "The prompts come from a file with 5,000 lines." in text
+    assert "random sample" not in text
+    facts["design"]["prompts_file"]["prompts"] = 1800
+    text = text_of(render(facts, pictures))
+    assert "a random sample of 120 of its 1,800 different prompts." in text
+    assert "A random sample of 120 of the 1,800 different prompts in the prompts file was used." in text
+
+
 def test_only_the_first_unreadable_images_are_listed(facts, pictures):
     facts["unreadable"] = [{"source": f"broken-{i}.png", "reason": "empty"} for i in range(80)]
     facts["counts"]["unreadable"] = 80
@@ -184,64 +317,21 @@ def test_sixty_pairs_and_two_thousand_prompts_stay_below_three_megabytes(make_fa
     assert len(html.encode()) < 3_000_000
 
 
-def test_facts_follow_the_schema(facts):
-    schema = json.loads(files("copyrisk.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
-    assert list(violations(facts, schema, schema)) == []
-    facts["answer"]["controls"] = None
-    assert list(violations(facts, schema, schema)) == []
+def test_facts_follow_the_schema(facts, violations):
+    assert violations(facts) == []
+    facts["answer"] |= {"controls": None, "corrected": None}
+    facts |= {"law": None, "tries": [], "advice": []}
+    assert violations(facts) == []
     del facts["answer"]["extraction"]["low"]
     facts["answer"]["verdict"] = "guilty"
     facts["strata"][0]["weight"] = 7
     facts["surprise"] = 1
-    assert sorted(violations(facts, schema, schema)) == [
+    assert sorted(violations(facts)) == [
         "facts.answer.extraction lacks low",
         "facts.answer.verdict is 'guilty'",
         "facts.strata[0].weight is 7",
         "facts.surprise is not in the schema",
     ]
-
-
-def violations(value: Any, schema: dict[str, Any], root: dict[str, Any], path: str = "facts"):
-    """Check the few words of JSON Schema that ours uses."""
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
-    if "anyOf" in schema:
-        found = [list(violations(value, each, root, path)) for each in schema["anyOf"]]
-        yield from [] if [] in found else found[0]
-        return
-    types = {
-        "object": dict,
-        "array": list,
-        "string": str,
-        "boolean": bool,
-        "null": type(None),
-        "integer": int,
-        "number": (int, float),
-    }
-    allowed = schema.get("type", [])
-    allowed = [allowed] if isinstance(allowed, str) else allowed
-    if allowed and not any(isinstance(value, types[name]) for name in allowed):
-        yield f"{path} is {value!r}"
-        return
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if (
-        ("enum" in schema and value not in schema["enum"])
-        or ("const" in schema and value != schema["const"])
-        or (low is not None and value is not None and value < low)
-        or (high is not None and value is not None and value > high)
-    ):
-        yield f"{path} is {value!r}"
-    if isinstance(value, dict):
-        known = schema.get("properties", {})
-        yield from (f"{path} lacks {key}" for key in schema.get("required", []) if key not in value)
-        for key, each in value.items():
-            if key in known:
-                yield from violations(each, known[key], root, f"{path}.{key}")
-            elif schema.get("additionalProperties") is False:
-                yield f"{path}.{key} is not in the schema"
-    if isinstance(value, list) and "items" in schema:
-        for index, each in enumerate(value):
-            yield from violations(each, schema["items"], root, f"{path}[{index}]")
 
 
 def decoded(uri: str) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from copyrisk.report.words import against, counted, date, duration, interval, number, percent, setting
+from copyrisk.report.words import against, counted, date, duration, interval, number, percent, ratio, setting
 
 RATE = {"low": 0.0961, "high": 0.1549, "estimate": 0.124, "confidence": 0.95, "successes": 31, "trials": 250}
 
@@ -56,3 +56,19 @@ def test_times():
 
 def test_settings():
     assert [setting(value) for value in (None, True, 3, "x", [1, 2])] == ["not set", "yes", "3", "x", "[1, 2]"]
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "text"),
+    [
+        (0.4567, 0.1234, 0.8811, "0.46 (0.12 to 0.89)"),
+        (3.25, 1.0, 14.01, "3.2 (1.0 to 15)"),
+        (0.0, 0.0, 0.5, "0 (0 to 0.50)"),
+        (2.0, 0.5, None, "2.0 (at least 0.50)"),
+        (None, 1.29, None, "at least 1.2"),
+        (None, 0.0, None, "no bound"),
+        (123.4, 99.9, 1234.0, "120 (99 to 1300)"),
+    ],
+)
+def test_a_ratio_has_two_digits_and_bounds_rounded_outwards(estimate, low, high, text):
+    assert ratio({"ratio": estimate, "ratio_low": low, "ratio_high": high}) == text

@@ -3,7 +3,8 @@
 Table `plan`, one row a prompt: `prompt_id`, `prompt`, `role` (`reference` or `control`: the prompt is the caption of
 one; `user`: it comes from a prompts file; `unconditional`: the model takes no prompt), `stratum`, `multiplicity` (of
 the most duplicated picture with this caption, null where there is none), `weight` (how many pictures or lines of the
-prompts file it stands for) and `seeds` (one a generation).
+prompts file it stands for) and `seeds` (one a generation). Of a prompts file with more than `--max-prompts` different
+prompts a random sample is taken (see `sample`).
 """
 
 from collections import Counter
@@ -12,17 +13,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from copyrisk.attacks.prompts import Prompt, read_prompts
+from copyrisk.attacks.adaptive import Draws, Goal, Verdicts, announce, draw_rounds
+from copyrisk.attacks.prompts import read_prompts
+from copyrisk.attacks.sample import draw_prompts
 from copyrisk.attacks.strata import stratum_of
 from copyrisk.duplicates import read_pictures
 from copyrisk.errors import UserError
-from copyrisk.files import read_table, write_table
-from copyrisk.generators import Generator, open_generator
+from copyrisk.files import read_shards, read_table, write_table
+from copyrisk.generators import Generator, generation_shards, measure_pace, open_generator
 from copyrisk.index import read_collection, readable
 from copyrisk.options import Options
 from copyrisk.run import Run, digest, log
 
+MAX_PROMPTS = 1000
+"""Prompts at most, where `--max-prompts` is not given and each gets the same number of images."""
 GENERATIONS = 16
 """Images a prompt, where `--generations` is not given."""
 UNCONDITIONAL_GENERATIONS = 1000
@@ -50,30 +56,38 @@ def plan(run: Run, options: Options) -> pa.Table:
     run.claim_model(generator.specifier, generator.fingerprint, generator.conditional)
     if options.prompts is not None and not generator.conditional:
         raise UserError(f"--prompts: the model {generator.specifier} takes no prompts. Leave the option out.")
-    prompts = read_prompts(options.prompts) if options.prompts else None
+    if options.adaptive and generator.listing is not None:
+        raise UserError(f"--budget, --precision: the images of {generator.specifier} exist already. Leave them out.")
+    prompts, lines = _prompts(options)
     generations = options.generations or (GENERATIONS if generator.conditional else UNCONDITIONAL_GENERATIONS)
+    drawn = _draw(run, generator, prompts, options) if options.adaptive else None
     stage = run.begin(
         "plan",
         options={
             "prompts": str(options.prompts) if options.prompts else None,
-            "max_prompts": options.max_prompts,
+            "strata": options.strata,
+            "max_prompts": _most(options),
             "max_control_prompts": options.max_control_prompts,
-            "generations": generations,
+            "generations": None if drawn else generations,
             "seed": options.seed,
         },
-        inputs={"prompts": digest([vars(each) for each in prompts or []])},
+        inputs={"prompts": digest(prompts)},
         after=("index", "duplicates"),
-        outputs=("plan.parquet",),
+        extent=drawn[1].extent(options.budget, options.precision) if drawn else None,
+        outputs=("plan.parquet", "draws.parquet"),
     )
-    path = run.folder / "plan.parquet"
+    path, draws_path = run.folder / "plan.parquet", run.folder / "draws.parquet"
     if not stage.done:
-        rows = _choose(run, generator, prompts, options)
-        if generator.listing is None:
+        rows = drawn[0] if drawn else _choose(run, generator, prompts, options)
+        if drawn:
+            rows = _with_seeds(rows, drawn[1].table)
+            write_table(draws_path, drawn[1].table)
+        elif generator.listing is None:
             for row in rows:
                 row["seeds"] = [seed_of(options.seed, row["prompt"], number) for number in range(generations)]
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         write_table(path, table)
-        stage.finish(len(table), [path])
+        stage.finish(len(table), [path, *([draws_path] if drawn else [])], prompts_file=lines)
     return read_table(path)
 
 
@@ -81,6 +95,12 @@ def read_plan(run: Run) -> pa.Table:
     """Return the table `plan` of a run."""
     run.record("plan")
     return read_table(run.folder / "plan.parquet")
+
+
+def read_draws(run: Run) -> pa.Table | None:
+    """Return the table `draws` of a run; None where each prompt has the same number of images."""
+    extent = run.record("plan").get("extent")
+    return read_table(run.folder / "draws.parquet") if extent else None
 
 
 def prompt_id(prompt: str) -> str:
@@ -97,7 +117,88 @@ def seed_of(seed: int, prompt: str, number: int) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> 11
 
 
-def _choose(run: Run, generator: Generator, prompts: list[Prompt] | None, options: Options) -> list[dict[str, Any]]:
+def _draw(
+    run: Run, generator: Generator, prompts: list[dict[str, Any]] | None, options: Options
+) -> tuple[list[dict[str, Any]], Draws]:
+    """Choose all prompts that can be asked, and draw as many rounds as the verdicts so far allow."""
+    goal = Goal(options.budget, options.precision, options.confidence)
+    rows = _choose(run, generator, prompts, options)
+    # Images of other settings say nothing of what these give back.
+    begun = digest(run.manifest["stages"].get("generate", {}).get("options")) == digest(generator.settings)
+    verdicts = _verdicts(run, rows) if begun else {}
+    if not begun:
+        announce(goal, measure_pace(generator, rows[0]["prompt"], options.budget))
+    drawn = draw_rounds(rows, verdicts, goal, options.seed, seed_of)
+    if verdicts:
+        low, high = drawn.interval
+        log.info(
+            "plan: %d images drawn so far; the rate is between %.3g %% and %.3g %%",
+            len(drawn.table),
+            100 * low,
+            100 * high,
+        )
+    return rows, drawn
+
+
+def _verdicts(run: Run, rows: list[dict[str, Any]]) -> Verdicts:
+    """What is known of the images so far; those that were made but not matched yet are left out."""
+    if not (run.intact("generate") and run.intact("match")):
+        return {}
+    if run.record("match")["inputs"]["generations"] != run.record("generate")["identity"]:
+        return {}
+    folder = run.folder / "matches"
+    controls = {row["prompt_id"] for row in rows if row["role"] == "control"}
+    found: dict[tuple[str, int], bool | None] = {}
+    for shard in generation_shards(run):
+        if (folder / shard.name).exists():
+            made = read_table(shard, ["prompt_id", "seed"])
+            found |= dict.fromkeys(zip(made["prompt_id"].to_pylist(), made["seed"].to_pylist(), strict=True))
+    matches = read_shards(folder, ["prompt_id", "seed", "verdict", "control_verdict"])
+    for row in matches.to_pylist() if matches is not None else []:
+        verdict = row["control_verdict" if row["prompt_id"] in controls else "verdict"]
+        found[row["prompt_id"], row["seed"]] = verdict == "copy"
+    return found
+
+
+def _with_seeds(rows: list[dict[str, Any]], draws: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows that were drawn, in the order of their first draw, with their seeds."""
+    by_id = {row["prompt_id"]: row for row in rows}
+    found: dict[str, dict[str, Any]] = {}
+    for name, seed in zip(draws["prompt_id"].to_pylist(), draws["seed"].to_pylist(), strict=True):
+        found.setdefault(name, by_id[name] | {"seeds": []})["seeds"].append(seed)
+    return list(found.values())
+
+
+def _most(options: Options) -> int | None:
+    return options.max_prompts or (None if options.adaptive else MAX_PROMPTS)
+
+
+def _prompts(options: Options) -> tuple[list[dict[str, Any]] | None, dict[str, int] | None]:
+    """Read and sample the prompts file: its rows, and how many lines and prompts it has and how many were drawn."""
+    if options.prompts is None:
+        if options.strata != "column":
+            raise UserError(f"--strata {options.strata} divides --prompts, which is not given. Captions have strata.")
+        return None, None
+    log_of_prompts = read_prompts(options.prompts, options.strata)
+    drawn = draw_prompts(log_of_prompts, _most(options) or len(log_of_prompts), options.seed)
+    lines = {
+        "lines": int(pc.sum(log_of_prompts["lines"]).as_py()),
+        "prompts": len(log_of_prompts),
+        "drawn": len(drawn),
+    }
+    if len(drawn) < len(log_of_prompts):
+        log.info(
+            "plan: %d of the %d different prompts in %d lines, drawn at random (--max-prompts)",
+            lines["drawn"],
+            lines["prompts"],
+            lines["lines"],
+        )
+    return drawn.to_pylist(), lines
+
+
+def _choose(
+    run: Run, generator: Generator, prompts: list[dict[str, Any]] | None, options: Options
+) -> list[dict[str, Any]]:
     if not generator.conditional:
         seeds = [seed for _, seed in generator.listing or []]
         return [_row("", "unconditional", "all", None, 1.0) | {"seeds": seeds}]
@@ -109,11 +210,11 @@ def _choose(run: Run, generator: Generator, prompts: list[Prompt] | None, option
     if generator.listing is not None:
         return _listed(generator.listing, references, control_weights)
     if prompts is not None:
-        rows = [
-            _row(each.text, "user", each.stratum, _multiplicity(references, each.text), each.weight) for each in prompts
-        ]
+        rows = [_user_row(each, references) for each in prompts]
     else:
         rows = [_reference_row(caption, references) for caption in _most_duplicated(references, options)]
+        if options.adaptive:
+            _weigh_strata(rows, pictures)
     if not rows:
         raise UserError(
             "The references have no captions and the model needs prompts. Give --prompts FILE, or captions "
@@ -128,6 +229,16 @@ def _choose(run: Run, generator: Generator, prompts: list[Prompt] | None, option
     return rows
 
 
+def _weigh_strata(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> None:
+    """Let each stratum weigh as many pictures as it has, with or without a prompt: so does the stage `rates`."""
+    wanted = Counter(stratum_of(picture["multiplicity"]) for picture in pictures)
+    total = Counter[str]()
+    for row in rows:
+        total[row["stratum"]] += row["weight"]
+    for row in rows:
+        row["weight"] *= wanted[row["stratum"]] / total[row["stratum"]]
+
+
 def _by_caption(pictures: list[dict[str, Any]]) -> dict[str, list[int]]:
     """Map each caption to the multiplicities of the pictures that it is the most frequent caption of."""
     found: dict[str, list[int]] = {}
@@ -140,7 +251,7 @@ def _by_caption(pictures: list[dict[str, Any]]) -> dict[str, list[int]]:
 def _most_duplicated(references: dict[str, list[int]], options: Options) -> list[str]:
     # Among equals the order is random, so that a stratum which --max-prompts cuts is still a fair sample of itself.
     captions = _sample(sorted(references), len(references), options.seed)
-    return sorted(captions, key=lambda caption: -max(references[caption]))[: options.max_prompts]
+    return sorted(captions, key=lambda caption: -max(references[caption]))[: _most(options)]
 
 
 def _listed(
@@ -166,6 +277,11 @@ def _reference_row(caption: str, references: dict[str, list[int]]) -> dict[str, 
     return _row(caption, "reference", stratum_of(multiplicity), multiplicity, float(len(references[caption])))
 
 
+def _user_row(prompt: dict[str, Any], references: dict[str, list[int]]) -> dict[str, Any]:
+    multiplicity = max(references.get(prompt["prompt"], []), default=None)
+    return _row(prompt["prompt"], "user", prompt["stratum"], multiplicity, prompt["weight"])
+
+
 def _row(prompt: str, role: str, stratum: str, multiplicity: int | None, weight: float) -> dict[str, Any]:
     return {
         "prompt_id": prompt_id(prompt),
@@ -175,10 +291,6 @@ def _row(prompt: str, role: str, stratum: str, multiplicity: int | None, weight:
         "multiplicity": multiplicity,
         "weight": weight,
     }
-
-
-def _multiplicity(references: dict[str, list[int]], caption: str) -> int | None:
-    return max(references[caption]) if caption in references else None
 
 
 def _sample(names: list[str], count: int, seed: int) -> list[str]:

@@ -20,7 +20,8 @@ from copyrisk import registry
 from copyrisk.collections import Item
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_table, shard_paths, write_table
-from copyrisk.options import Options
+from copyrisk.options import Options, flag
+from copyrisk.parallel import batched
 from copyrisk.progress import bar
 from copyrisk.run import Run, log
 
@@ -79,6 +80,13 @@ def open_generator(options: Options) -> Generator:
     return generator
 
 
+def refuse_settings(specifier: str, options: Options) -> None:
+    """Raise UserError where a setting of pipelines is given for a generator that has none."""
+    for name in ("steps", "guidance_scale", "height", "width"):
+        if getattr(options, name) is not None:
+            raise UserError(f"{flag(name)} is a setting of diffusers pipelines; {specifier} has none. Leave it out.")
+
+
 def generate(run: Run, options: Options) -> pa.Table:
     """Make the images that the plan asks for and that are not there yet; return (generation_id, prompt_id, seed).
 
@@ -102,9 +110,14 @@ def generate(run: Run, options: Options) -> pa.Table:
             for row in read_table(run.folder / "plan.parquet", ["prompt_id", "prompt", "seeds"]).to_pylist()
             for seed in row["seeds"]
         ]
-        missing = any((each.prompt_id, each.seed) not in there for each in requests)
-        seconds = _make(generator, requests, there, folder) if missing else 0.0
-        stage.finish(len(requests), shard_paths(folder), folder=folder.name, model_seconds=round(seconds, 3))
+        missing = [each for each in requests if (each.prompt_id, each.seed) not in there]
+        seconds = _make(generator, missing, len(there), folder) if missing else 0.0
+        stage.finish(
+            len(requests),
+            shard_paths(folder),
+            folder=folder.name,
+            model_seconds=round(seconds, 3),
+        )
     return pa.Table.from_pylist(list(_requests(folder)))
 
 
@@ -125,6 +138,15 @@ class Request:
 def generation_shards(run: Run) -> list[Path]:
     """List the shards of the current generations, in the order in which they were written."""
     return shard_paths(run.folder / "generations" / run.record("generate")["folder"])
+
+
+def measure_pace(generator: Generator, prompt: str, most: int | None = None) -> float:
+    """Return images a second, those of a batch of at most `most`, after an image to warm up."""
+    size = min(generator.batch_size(), most or SHARD_ROWS)
+    generator.generate([prompt], [0])
+    began = time.monotonic()
+    generator.generate([prompt] * size, list(range(size)))
+    return size / max(time.monotonic() - began, 1e-9)
 
 
 def read_image(image: dict[str, Any] | None) -> bytes:
@@ -162,24 +184,22 @@ class _Writer:
         self.rows, self.since = [], time.monotonic()
 
 
-def _make(generator: Generator, requests: list[Request], there: set[tuple[str, int]], folder: Path) -> float:
-    """Make what is missing; return the seconds spent in the generator."""
+def _make(generator: Generator, requests: list[Request], done: int, folder: Path) -> float:
+    """Make what is missing beside the `done` images that are there; return the seconds spent in the generator."""
     size = generator.batch_size()
     parts = shard_paths(folder)
     number = int(parts[-1].stem.removeprefix("part-")) + 1 if parts else 0
     writer = _Writer(folder, number, json.dumps(generator.settings, sort_keys=True))
     seconds = 0.0
-    with bar("generate", len(requests), "image") as progress:
+    with bar("generate", done + len(requests), "image", initial=done) as progress:
         try:
-            for start in range(0, len(requests), size):
-                # Batches keep their places in the plan, so that a run that was interrupted makes the same ones.
-                batch = [each for each in requests[start : start + size] if (each.prompt_id, each.seed) not in there]
-                if batch:
-                    began = time.monotonic()
-                    made = generator.generate([each.prompt for each in batch], [each.seed for each in batch])
-                    seconds += time.monotonic() - began
-                    writer.add(batch, made)
-                progress.update(min(size, len(requests) - start))
+            # Shards hold whole batches, so that a run that was interrupted goes on with the same ones.
+            for batch in batched(requests, size):
+                began = time.monotonic()
+                made = generator.generate([each.prompt for each in batch], [each.seed for each in batch])
+                seconds += time.monotonic() - began
+                writer.add(batch, made)
+                progress.update(len(batch))
         finally:
             writer.write()
     return seconds

@@ -16,6 +16,7 @@ from typing import Any
 from copyrisk.errors import UserError
 from copyrisk.generators import Made
 from copyrisk.generators.memory import choose_batch_size, free_memory, measured_peak
+from copyrisk.generators.python import where
 from copyrisk.options import Options, flag
 from copyrisk.run import log
 
@@ -76,6 +77,11 @@ class DiffusersPipeline:
             half = len(prompts) // 2
             log.warning("generate: %d images do not fit the memory; trying %d at a time", len(prompts), half)
             return self.generate(prompts[:half], seeds[:half]) + self.generate(prompts[half:], seeds[half:])
+        except UserError:
+            raise
+        # What a pipeline's own code raises is anybody's guess; it must not look like a fault of the audit.
+        except Exception as error:
+            raise UserError(f"--model {self.specifier}: the pipeline failed: {where(error)}") from error
         return list(images[: len(prompts)])
 
     def _call(self, pipeline: Any, prompts: Sequence[str], seeds: Sequence[int], **extra: Any) -> list[Made]:
@@ -96,7 +102,8 @@ class DiffusersPipeline:
             if getattr(self.options, option) is not None and name not in self.parameters:
                 raise UserError(f"--model {self.specifier}: its pipeline has no {name}; leave out {flag(option)}.")
         defaults = {name: self.parameters[name].default for name in CALL_OPTIONS.values() if name in self.parameters}
-        trust = {"trust_remote_code": True} if self.options.trust_remote_code else {}
+        # Part of what made the images only where there is code to trust.
+        trust = {"trust_remote_code": True} if self.options.trust_remote_code and _has_code(self.folder) else {}
         return {**defaults, **self._given(), "dtype": str(self._dtype).removeprefix("torch."), **trust}
 
     @cached_property
@@ -215,6 +222,10 @@ def _pipeline_class(specifier: str, folder: Path, options: Options) -> Any:
         )
     except Exception as error:
         raise UserError(f"--model {specifier}: its code cannot be loaded: {_first_line(error)}") from error
+
+
+def _has_code(folder: Path) -> bool:
+    return any(not _hidden(path.relative_to(folder)) for path in folder.rglob("*.py"))
 
 
 def _weights(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from typing import Any
 from copyrisk.collections.captions import caption_of, sidecar_caption
 from copyrisk.collections.folder import Folder, relative_name
 from copyrisk.errors import UserError
-from copyrisk.generators import Made
+from copyrisk.generators import Made, refuse_settings
 from copyrisk.options import Options
 from copyrisk.run import digest
 
@@ -58,6 +58,7 @@ def open_folder(argument: str, options: Options) -> ExistingImages:
     """Open `folder:DIR`."""
     if options.prompts is not None:
         raise UserError("--prompts cannot be used with --model folder: the images there have their prompts already.")
+    refuse_settings(f"folder:{argument}", options)
     return ExistingImages(Path(argument).expanduser())
 
 

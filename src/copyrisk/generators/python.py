@@ -2,8 +2,8 @@
 
 The function takes a list of prompts and a list of seeds and returns one image for each: a PIL image, or an array of
 height × width × 3 in uint8. A function (or class) without parameters is called once and must return such a function:
-there is the place to load a model. What it returns may carry the attributes `batch_size` (default 8) and `conditional`
-(default True).
+there is the place to load a model. What it returns may carry the attributes `batch_size` (default 8), `conditional`
+(default True) and `fingerprint` (a text that changes when what it was made from does).
 """
 
 import importlib
@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from copyrisk.errors import UserError
-from copyrisk.generators import Made
+from copyrisk.generators import Made, refuse_settings
 from copyrisk.options import Options
 
 
@@ -33,10 +33,12 @@ class UserFunction:
         self.listing: list[tuple[str, int]] | None = None
         source = inspect.getsourcefile(inspect.unwrap(function))
         code = Path(source).read_bytes() if source else b""
-        self.fingerprint = sha256(specifier.encode() + b"\0" + code).hexdigest()
         if not inspect.signature(function).parameters:
             function = _call(specifier, function)
         self.function = function
+        # What a function was made from beside its code: a file of settings, or weights.
+        made_from = [str(function.fingerprint).encode()] if hasattr(function, "fingerprint") else []
+        self.fingerprint = sha256(b"\0".join([specifier.encode(), code, *made_from])).hexdigest()
         self.conditional = bool(getattr(function, "conditional", True))
         self.size = batch_size or int(getattr(function, "batch_size", 8))
 
@@ -56,6 +58,7 @@ def open_python(argument: str, options: Options) -> UserFunction:
     """Open `python:MODULE:FUNCTION`; modules are found as Python finds them, and in the current folder."""
     module_name, _, name = argument.partition(":")
     specifier = f"python:{argument}"
+    refuse_settings(specifier, options)
     if not module_name or not name:
         raise UserError(f"--model {specifier}: write python:MODULE:FUNCTION, as in python:my_package.model:make.")
     if str(Path.cwd()) not in sys.path:
@@ -67,23 +70,26 @@ def open_python(argument: str, options: Options) -> UserFunction:
             f"--model {specifier}: there is no module '{error.name}' on the path or in this folder."
         ) from None
     except Exception as error:
-        raise UserError(f"--model {specifier}: importing {module_name} failed: {_where(error)}") from error
+        raise UserError(f"--model {specifier}: importing {module_name} failed: {where(error)}") from error
     function = getattr(module, name, None)
     if not callable(function):
         raise UserError(f"--model {specifier}: {module_name} has no function '{name}'.")
     return UserFunction(specifier, function, options.batch_size)
 
 
+def where(error: Exception) -> str:
+    """Return an exception as one line, with the place where it was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
+
+
 def _call(specifier: str, function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"--model {specifier}: {_where(error)}") from error
-
-
-def _where(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
+        raise UserError(f"--model {specifier}: {where(error)}") from error
 
 
 def _image(specifier: str, image: Any) -> Image.Image:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from copyrisk.collections.decode import decode
 from copyrisk.descriptors import Bytes, Descriptor, open_descriptor
@@ -26,7 +27,7 @@ from copyrisk.matching.tests import Test, open_test
 from copyrisk.options import Options
 from copyrisk.parallel import in_threads, thread_pool
 from copyrisk.progress import bar
-from copyrisk.run import Run, log
+from copyrisk.run import Run, digest, log
 
 SCHEMA = pa.schema(
     [
@@ -111,7 +112,8 @@ def _match_all(
     with thread_pool(workers) as pool, bar("match", total, "image") as progress:
         for path in shards:
             target = folder / path.name
-            if target.exists():
+            ids = _made(path)
+            if target.exists() and (pq.read_schema(target).metadata or {}).get(b"generations") == ids:
                 progress.update(read_table(path, ["seed"]).num_rows)
                 continue
             generations = read_table(path).drop_columns(["settings", "prompt"])
@@ -121,8 +123,14 @@ def _match_all(
                 if isinstance(row, str):
                     log.warning("generation %s: %s", generations["generation_id"][position], row)
             rows = np.array([described[position] for position in good], np.uint8).reshape(-1, descriptor.dimensions)
-            write_table(target, _compare(generations.take(good), rows, test, against))
+            found = _compare(generations.take(good), rows, test, against)
+            write_table(target, found.replace_schema_metadata({b"generations": ids}))
             progress.update(len(generations))
+
+
+def _made(path: Path) -> bytes:
+    """Which generations a shard holds: a lost shard's number can be taken by others."""
+    return digest(read_table(path, ["generation_id"])["generation_id"].to_pylist()).encode()
 
 
 def _compare(generations: pa.Table, rows: Bytes, test: Test, against: _Against) -> pa.Table:

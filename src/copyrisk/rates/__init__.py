@@ -3,33 +3,45 @@
 Table `prompts`, one row a prompt of the plan: `prompt_id`, `prompt`, `role`, `stratum`, `multiplicity`, `weight`,
 `generations`, `copies` (of references; for a control's caption, of controls), `nearest_reference` and
 `nearest_statistic` (its best match), `rate`, `low`, `high`. Table `rates`, one row a stratum and measure: `name`
-(a stratum, `all` or `controls`), `measure` (`regurgitation` or `extraction`), `weight`, and the fields of `Rate`.
+(a stratum, `all`, `controls`, or `corrected`: `all` less the accidental hits, over the test's sensitivity), `measure`
+(`regurgitation` or `extraction`), `weight`, and the fields of `Rate`.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from copyrisk.attacks import read_plan
+from copyrisk.attacks import read_draws, read_plan
 from copyrisk.attacks.strata import stratum_bounds, stratum_of
 from copyrisk.duplicates import read_pictures
+from copyrisk.errors import UserError
 from copyrisk.files import read_table, write_table
 from copyrisk.matching import read_matches
 from copyrisk.options import Options
-from copyrisk.rates.intervals import Rate, Sample, binomial_rate, clustered_rate, weighted_rate
+from copyrisk.rates.drawn import control_rate_of_draws, ends_of_draws, rate_of_hits, rates_of_draws
+from copyrisk.rates.ends import Ends, corrected, known, of_binomial, of_sample, scaled, weighted
+from copyrisk.rates.intervals import Rate, Sample, binomial_rate, clustered_rate, rate_of
 from copyrisk.run import Run
+
+ACCIDENTS, FOUND = 1001, 1002
+"""Seeds of the draws for the controls and the sensitivity, apart from those of the strata."""
 
 Named = tuple[str, str, float, Rate]
 """Name, measure, weight and rate: a row of the table `rates`."""
 
 
 def rates(run: Run, options: Options) -> pa.Table:
-    """Count the copies of a run and estimate its rates; return the table `rates`."""
+    """Count the copies of a run and estimate its rates; return the table `rates`.
+
+    Raises UserError where `--sensitivity` is no count.
+    """
+    sensitivity = read_count(options.sensitivity, "--sensitivity") if options.sensitivity else None
     stage = run.begin(
         "rates",
-        options={"confidence": options.confidence},
+        options={"confidence": options.confidence, "sensitivity": options.sensitivity},
         after=("duplicates", "plan", "generate", "match"),
         outputs=("rates.parquet", "prompts.parquet"),
     )
@@ -37,9 +49,17 @@ def rates(run: Run, options: Options) -> pa.Table:
     if not stage.done:
         plan = read_plan(run).to_pandas()
         matches = wanted(read_matches(run).to_pandas(), plan)
-        pictures = read_pictures(run).to_pandas()
         prompts = count_prompts(plan, matches, options.confidence)
-        found = list(_rates(prompts, matches, pictures, options.confidence))
+        draws = read_draws(run)
+        counted = Counted(
+            prompts,
+            matches,
+            read_pictures(run).to_pandas(),
+            None if draws is None else draws.to_pandas(),
+            run.record("match")["controls"],
+            options.confidence,
+        )
+        found = list(counted.rates(sensitivity))
         write_table(run.folder / "prompts.parquet", pa.Table.from_pandas(prompts, preserve_index=False))
         rows = [
             {"name": name, "measure": measure, "weight": weight, **asdict(rate)}
@@ -48,6 +68,14 @@ def rates(run: Run, options: Options) -> pa.Table:
         write_table(path, pa.Table.from_pylist(rows))
         stage.finish(len(rows), [path, run.folder / "prompts.parquet"])
     return read_table(path)
+
+
+def read_count(text: str, option: str) -> tuple[int, int]:
+    """Read `K/N`, as in 188/200; raise UserError otherwise."""
+    found = [part.strip() for part in text.split("/")]
+    if len(found) != 2 or not all(part.isdigit() for part in found) or not 0 <= int(found[0]) <= int(found[1]) > 0:
+        raise UserError(f"{option} is '{text}'; give what was found of what there was, as in 188/200.")
+    return int(found[0]), int(found[1])
 
 
 def read_rates(run: Run) -> dict[tuple[str, str], Rate]:
@@ -95,80 +123,122 @@ def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, confidence: float) 
     return frame
 
 
-def _rates(prompts: pd.DataFrame, matches: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> Iterable[Named]:
-    controls = _control_rate(prompts, matches, confidence)
-    if controls is not None:
-        yield "controls", "regurgitation", 0.0, controls
-    copied = set(matches.loc[matches["verdict"] == "copy", "reference"])
-    if (prompts["role"] == "unconditional").any():
-        yield from _unconditional(matches, pictures, copied, confidence)
-        return
-    asked = prompts[prompts["role"] != "control"]
-    # Strata of multiplicity are weighted by pictures; where there are none, all prompts count as they are.
-    by_multiplicity = bool((asked["role"] == "reference").any())
-    captions = pictures["captions"].map(lambda texts: texts[0] if len(texts) else "")
-    samples: dict[str, list[tuple[float, Sample]]] = {"regurgitation": [], "extraction": []}
-    for stratum, rows in asked.groupby("stratum", sort=True):
-        of_stratum = pictures["multiplicity"].map(stratum_of) == stratum
-        found = {"regurgitation": Sample.of(rows["copies"], rows["generations"], rows["weight"])}
-        if (rows["role"] == "reference").all():
-            # Pictures that were not prompted for can still be given back, but say nothing about their captions.
-            prompted = pictures.loc[of_stratum & captions.isin(rows["prompt"]), "cluster"]
-            found["extraction"] = Sample.of(prompted.isin(copied), unit="pictures")
-            weight = float(of_stratum.sum())
+@dataclass(frozen=True)
+class Counted:
+    """What the rates are computed from: the tables `prompts`, `matches`, `pictures` and `draws` (None without)."""
+
+    prompts: pd.DataFrame
+    matches: pd.DataFrame
+    pictures: pd.DataFrame
+    draws: pd.DataFrame | None
+    controls: int
+    confidence: float
+
+    def rates(self, sensitivity: tuple[int, int] | None) -> Iterator[Named]:
+        """Yield all rows of the table `rates`."""
+        control = self.control_rate()
+        if control is not None:
+            yield "controls", "regurgitation", 0.0, control
+        if (self.prompts["role"] == "unconditional").any():
+            overall = yield from self._unconditional()
         else:
-            found["extraction"] = Sample.of(rows["copies"] > 0, weights=rows["weight"])
-            weight = 0.0 if by_multiplicity else float(rows["weight"].sum())
-        for measure, sample in found.items():
-            yield str(stratum), measure, weight, clustered_rate(sample, confidence)
-            if weight > 0:
-                samples[measure].append((weight, sample))
-    for measure, weighted in samples.items():
-        weights = [weight for weight, _ in weighted]
-        total = weighted_rate([sample for _, sample in weighted], weights, confidence)
-        yield "all", measure, sum(weights), total
+            overall = yield from self._of_prompts()
+        if overall is None or (control is None and sensitivity is None):
+            return
+        ends, rate = overall
+        # The more pictures there are to hit, the more are hit by accident.
+        scale = max(1.0, len(self.pictures) / self.controls) if self.controls else 1.0
+        accidents = known(0.0) if control is None else scaled(self._control_ends(control), scale)
+        found = known(1.0) if sensitivity is None else of_binomial(*sensitivity, seed=FOUND)
+        true = corrected(ends, found, accidents)
+        low, high = true.interval(self.confidence)
+        yield "corrected", "regurgitation", 0.0, replace(rate, estimate=true.estimate, low=low, high=high)
 
+    def _of_prompts(self) -> Generator[Named, None, tuple[Ends, Rate] | None]:
+        asked = self.prompts[self.prompts["role"] != "control"]
+        # Strata of multiplicity are weighted by pictures; where there are none, all prompts count as they are.
+        by_multiplicity = bool((asked["role"] == "reference").any())
+        drawn = rates_of_draws(self.draws, self.matches, self.confidence) if self.draws is not None else {}
+        captions = self.pictures["captions"].map(lambda texts: texts[0] if len(texts) else "")
+        copied = set(self.matches.loc[self.matches["verdict"] == "copy", "reference"])
+        samples: dict[str, list[tuple[float, Sample]]] = {"regurgitation": [], "extraction": []}
+        for stratum, rows in asked.groupby("stratum", sort=True):
+            of_stratum = self.pictures["multiplicity"].map(stratum_of) == stratum
+            found = {"regurgitation": Sample.of(rows["copies"], rows["generations"], rows["weight"])}
+            if (rows["role"] == "reference").all():
+                # Pictures that were not prompted for can still be given back, but say nothing about their captions.
+                prompted = self.pictures.loc[of_stratum & captions.isin(rows["prompt"]), "cluster"]
+                found["extraction"] = Sample.of(prompted.isin(copied), unit="pictures")
+                weight = float(of_stratum.sum())
+            else:
+                found["extraction"] = Sample.of(rows["copies"] > 0, weights=rows["weight"])
+                weight = 0.0 if by_multiplicity else float(rows["weight"].sum())
+            for measure, sample in found.items():
+                rate = drawn.get(str(stratum)) if measure == "regurgitation" else None
+                yield str(stratum), measure, weight, rate or clustered_rate(sample, self.confidence)
+                if weight > 0:
+                    samples[measure].append((weight, sample))
+        overall = None
+        for measure, pairs in samples.items():
+            parts, weights = [sample for _, sample in pairs], [weight for weight, _ in pairs]
+            # A log of prompts is itself a sample of the use it comes from.
+            ends = weighted([of_sample(part, h) for h, part in enumerate(parts)], weights, counted=not by_multiplicity)
+            rate = rate_of(ends, parts, self.confidence)
+            if measure == "regurgitation":
+                if self.draws is not None:
+                    ends, rate = ends_of_draws(self.draws, self.matches), drawn["all"]
+                overall = ends, rate
+            yield "all", measure, sum(weights), rate
+        return overall
 
-def _unconditional(
-    matches: pd.DataFrame, pictures: pd.DataFrame, copied: set[str], confidence: float
-) -> Iterable[Named]:
-    """Rates of a model that takes no prompt: its generations are independent, and all pictures were asked for."""
-    hits = matches[matches["verdict"] == "copy"]["reference"].map(pictures.set_index("cluster")["multiplicity"])
-    strata = pictures["multiplicity"].map(stratum_of)
-    for stratum in sorted(strata.unique(), key=lambda name: stratum_bounds(name)[0]):
-        members = pictures.loc[strata == stratum, "cluster"]
-        count = int((hits.map(stratum_of) == stratum).sum())
-        yield (
-            stratum,
-            "regurgitation",
-            float(len(members)),
-            binomial_rate(count, len(matches), "generations", confidence),
-        )
-        extracted = int(members.isin(copied).sum())
-        yield (
-            stratum,
-            "extraction",
-            float(len(members)),
-            binomial_rate(extracted, len(members), "pictures", confidence),
-        )
-    total = float(len(pictures))
-    yield "all", "regurgitation", total, binomial_rate(len(hits), len(matches), "generations", confidence)
-    given = int(pictures["cluster"].isin(copied).sum())
-    yield "all", "extraction", total, binomial_rate(given, len(pictures), "pictures", confidence)
+    def _unconditional(self) -> Generator[Named, None, tuple[Ends, Rate] | None]:
+        """Rates of a model that takes no prompt: its generations are independent, and all pictures were asked for."""
+        matches, pictures = self.matches, self.pictures
+        hits = matches["reference"].map(pictures.set_index("cluster")["multiplicity"]).map(stratum_of)
+        hits = hits.where(matches["verdict"] == "copy")
+        copied = set(matches.loc[matches["verdict"] == "copy", "reference"])
+        strata = pictures["multiplicity"].map(stratum_of)
+        for stratum in sorted(strata.unique(), key=lambda name: stratum_bounds(name)[0]):
+            members = pictures.loc[strata == stratum, "cluster"]
+            yield stratum, "regurgitation", float(len(members)), self._share(hits == stratum)
+            extracted = int(members.isin(copied).sum())
+            rate = binomial_rate(extracted, len(members), "pictures", self.confidence)
+            yield stratum, "extraction", float(len(members)), rate
+        total, overall = float(len(pictures)), self._share(hits.notna())
+        yield "all", "regurgitation", total, overall
+        given = int(pictures["cluster"].isin(copied).sum())
+        yield "all", "extraction", total, binomial_rate(given, len(pictures), "pictures", self.confidence)
+        if self.draws is not None:
+            return ends_of_draws(self.draws, matches), overall
+        return of_binomial(overall.successes, overall.trials), overall
 
+    def _share(self, here: "pd.Series[bool]") -> Rate:
+        if self.draws is not None:
+            return rate_of_hits(np.asarray(here, np.float64), self.confidence)
+        return binomial_rate(int(here.sum()), len(here), "generations", self.confidence)
 
-def _control_rate(prompts: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> Rate | None:
-    """The share of generations that count as copies of a control.
+    def control_rate(self) -> Rate | None:
+        """Return the share of generations that count as copies of a control; None without controls.
 
-    Generations from the controls' own captions are the sharpest case; where there are none, all generations count.
-    """
-    if not len(matches) or matches["control"].isna().all():
-        return None
-    rows = prompts[prompts["role"] == "control"]
-    if len(rows):
-        return clustered_rate(Sample.of(rows["copies"], rows["generations"], rows["weight"]), confidence)
-    hits = matches["control_verdict"].eq("copy")
-    if (prompts["role"] == "unconditional").all():
-        return binomial_rate(int(hits.sum()), len(hits), "generations", confidence)
-    grouped = hits.groupby(matches["prompt_id"])
-    return clustered_rate(Sample.of(grouped.sum(), grouped.size()), confidence)
+        Generations from the controls' own captions are the sharpest case; where there are none, all generations count.
+        """
+        if not len(self.matches) or self.matches["control"].isna().all():
+            return None
+        if self.draws is not None and (self.draws["role"] == "control").any():
+            return control_rate_of_draws(self.draws, self.matches, self.confidence)
+        if (self.prompts["role"] == "unconditional").all() or self.draws is not None:
+            hits = self.matches["control_verdict"].eq("copy")
+            return binomial_rate(int(hits.sum()), len(hits), "generations", self.confidence)
+        return clustered_rate(self._control_sample(), self.confidence)
+
+    def _control_sample(self) -> Sample:
+        rows = self.prompts[self.prompts["role"] == "control"]
+        if len(rows):
+            return Sample.of(rows["copies"], rows["generations"], rows["weight"])
+        grouped = self.matches["control_verdict"].eq("copy").groupby(self.matches["prompt_id"])
+        return Sample.of(grouped.sum(), grouped.size())
+
+    def _control_ends(self, control: Rate) -> Ends:
+        if control.unit == "generations":
+            return of_binomial(control.successes, control.trials, seed=ACCIDENTS)
+        return of_sample(self._control_sample(), seed=ACCIDENTS)

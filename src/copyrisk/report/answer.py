@@ -8,7 +8,7 @@ from copyrisk.report.words import interval, level, percent
 def sentence(facts: dict[str, Any], roles: list[str]) -> str:
     """Return the answer of an audit in one or two sentences."""
     rate, counts = facts["answer"]["regurgitation"], facts["counts"]
-    asked = f"{counts['generations']:,} images from {counts['prompts']:,} {_plural('prompt', counts['prompts'])}"
+    asked = _asked(facts, roles)
     who = _who(roles)
     if rate["trials"] == 0:
         return (
@@ -54,17 +54,47 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
     if facts["answer"]["regurgitation"]["unit"] == "prompts" and units < 10:
         found.append(f"Only {units} {_plural('prompt', units)} were tried, so the interval is wide.")
     if counts["unreadable"]:
-        found.append(f"{counts['unreadable']:,} images could not be read; they are listed below.")
+        found.append(f"{_count(counts['unreadable'], 'image')} could not be read: see the list below.")
     if counts["failed_generations"] > 0:
-        found.append(f"{counts['failed_generations']:,} generations gave no readable image and are not counted.")
+        found.append(f"{_count(counts['failed_generations'], 'generation')} gave no readable image, and none counts.")
+    if counts["other_generations"]:
+        found.append(
+            f"{_count(counts['other_generations'], 'generation')} had a prompt that is no reference's caption. They "
+            "are shown, but count in no overall rate, which is that of captions."
+        )
+    found += _unfinished(facts)
     asked = sum(row["pictures"] for row in facts["strata"])
-    if facts["strata"] and facts["strata"][0]["multiplicity_low"] is not None and asked < counts["pictures"]:
+    # Where prompts were drawn one by one, those that were not drawn are allowed for.
+    fixed = facts["design"]["generations"] is not None or facts["options"].get("max_prompts") is not None
+    if fixed and facts["strata"] and facts["strata"][0]["multiplicity_low"] is not None and asked < counts["pictures"]:
         found.append(
             f"{asked:,} of the {counts['pictures']:,} different reference pictures were asked for by their caption. "
             "Rates are weighted by how many pictures have each multiplicity; multiplicities that were not tried do not "
             "count."
         )
     return found
+
+
+def _asked(facts: dict[str, Any], roles: list[str]) -> str:
+    images = _count(facts["counts"]["generations"], "image")
+    if "unconditional" in roles:
+        return images
+    prompts, drawn = facts["counts"]["prompts"], facts["design"]["generations"] is None
+    return f"{images} from {prompts:,} {'different ' if drawn else ''}{_plural('prompt', prompts)}"
+
+
+def _unfinished(facts: dict[str, Any]) -> list[str]:
+    """Say that the interval is wider than was wished, or the budget not spent."""
+    design, rate = facts["design"], facts["answer"]["regurgitation"]
+    wide = None not in (design["precision"], design["budget"]) and rate["high"] - rate["low"] > 2 * design["precision"]
+    if not design["complete"]:
+        return ["Drawing was cut short. The interval holds, but could be narrower: run the same audit again to go on."]
+    if wide:
+        return [
+            f"The precision asked for (± {percent(design['precision'])}) was not reached within the budget of "
+            f"{design['budget']:,} images. The interval holds; a larger --budget goes on from here."
+        ]
+    return []
 
 
 def _interval(rate: dict[str, Any]) -> str:
@@ -90,6 +120,10 @@ def _compared(facts: dict[str, Any]) -> str:
     if facts["answer"]["verdict"] == "copies":
         return f"This is copying and not chance: {by_accident} ({_interval(controls)})."
     return f"This cannot be told from chance: {by_accident} ({_interval(controls)})."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {_plural(word, number)}"
 
 
 def _plural(word: str, count: int) -> str:

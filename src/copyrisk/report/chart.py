@@ -47,6 +47,14 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """The duplication law: its line, and the outline of the band of its intervals, as points (x, y)."""
+
+    line: list[tuple[float, float]]
+    outline: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
 class Chart:
     """Everything that `chart.html` needs to draw one picture of the chart."""
 
@@ -66,6 +74,7 @@ class Chart:
     y_ticks: list[Tick]
     points: dict[str, list[Point]]
     band: Band | None
+    law: Curve | None
     label_at: float
 
 
@@ -89,7 +98,8 @@ def layout(facts: dict[str, Any], name: str, width: float, height: float, margin
         right = max(right, left + _SLOT * len(strata))
         width = right + margin
     spread = places[-1] - places[0]
-    padding = max(0.35, spread * 0.07) if ordered and spread else 0.6
+    # A stratum reaches half a step to either side of its middle at most: so far goes the law's curve.
+    padding = max(0.5, spread * 0.07) if ordered and spread else 0.6
     scale = (right - left) / (spread + 2 * padding)
     xs = [left + (place - places[0] + padding) * scale for place in places]
 
@@ -106,6 +116,8 @@ def layout(facts: dict[str, Any], name: str, width: float, height: float, margin
     height = bottom + depth + 34
 
     rates = [stratum[key] for stratum in strata for key in SERIES if stratum[key]["trials"]]
+    law = [point for point in facts["law"]["curve"] if ordered] if facts["law"] else []
+    rates += [point["regurgitation"] for point in law]
     ceiling = _ceiling([*rates, *([facts["answer"]["controls"]] if _has_controls(facts) else [])])
 
     def height_of(share: float) -> float:
@@ -138,6 +150,11 @@ def layout(facts: dict[str, Any], name: str, width: float, height: float, margin
         y_ticks=[Tick(height_of(ceiling * part / 5), f"{ceiling * part * 20:g}\u00a0%") for part in range(6)],
         points=points,
         band=_band(facts, height_of),
+        law=_curve(
+            [(left + (math.log2(each["multiplicity"]) - places[0] + padding) * scale, each) for each in law],
+            (left, right),
+            height_of,
+        ),
         label_at=bottom + depth + 22,
     )
 
@@ -187,6 +204,17 @@ def _band(facts: dict[str, Any], height_of: Callable[[float], float]) -> Band | 
         bottom=height_of(rate["low"]),
         text=rate_words(rate, "generations").headline,
     )
+
+
+def _curve(
+    placed: list[tuple[float, dict[str, Any]]], sides: tuple[float, float], height_of: Callable[[float], float]
+) -> Curve | None:
+    """Draw the law between the two sides of the chart; None where fewer than two points lie there."""
+    inside = [(x, each["regurgitation"]) for x, each in placed if sides[0] <= x <= sides[1]]
+    if len(inside) < 2:
+        return None
+    upper, lower = ([(x, height_of(rate[end])) for x, rate in inside] for end in ("high", "low"))
+    return Curve([(x, height_of(rate["estimate"])) for x, rate in inside], [*upper, *reversed(lower)])
 
 
 def _has_controls(facts: dict[str, Any]) -> bool:

@@ -15,13 +15,15 @@ from copyrisk.files import read_table
 from copyrisk.index import read_collection, readable, unreadable
 from copyrisk.matching import read_matches
 from copyrisk.matching.tests import open_test
-from copyrisk.options import STAGES, flag
+from copyrisk.options import STAGES, flag, of_stage
 from copyrisk.rates import read_prompt_counts, read_rates, wanted
 from copyrisk.rates.intervals import Rate, binomial_rate, exceeds
+from copyrisk.report import consequences
 from copyrisk.report.answer import notes, sentence
 from copyrisk.run import Run
 
 SHOWN_PROMPTS = 2000
+NO_STRATA = ("all", "controls", "corrected")
 PACKAGES = ("numpy", "pillow", "pyarrow", "scipy", "torch", "diffusers", "transformers")
 
 
@@ -38,8 +40,12 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         matched["options"]["threshold"],
         open_descriptor(run.record("index")["options"]["descriptor"]),
     )
+    confidence, extent = run.record("rates")["options"]["confidence"], run.record("plan").get("extent")
     regurgitation, control = found["all", "regurgitation"], found.get(("controls", "regurgitation"))
     asked = matches[~matches["prompt_id"].isin(prompts.loc[prompts["role"] == "control", "prompt_id"])]
+    # Beside captions, prompts that belong to no picture stand for nothing: they are shown, and count in no rate.
+    counted = prompts["role"] == "reference" if (prompts["role"] == "reference").any() else prompts["role"] != "control"
+    in_rate = asked[asked["prompt_id"].isin(prompts.loc[counted, "prompt_id"])]
     bad = [*unreadable(references).to_pylist(), *unreadable(controls).to_pylist()]
     counts = {
         "references": readable(references).num_rows,
@@ -47,9 +53,10 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         "controls": matched["controls"],
         "control_pictures_dropped": matched["control_pictures_dropped"],
         "unreadable": len(bad),
-        "prompts": int((prompts["role"] != "control").sum()),
-        "generations": len(asked),
-        "copies": int((asked["verdict"] == "copy").sum()),
+        "prompts": int(counted.sum()),
+        "generations": len(in_rate),
+        "copies": int((in_rate["verdict"] == "copy").sum()),
+        "other_generations": len(asked) - len(in_rate),
         "failed_generations": run.record("generate")["rows"] - len(matches),
     }
     # The more pictures there are to hit, the more are hit by accident: controls are scaled to the references' number.
@@ -65,6 +72,9 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
             "regurgitation": _rate(regurgitation),
             "extraction": _rate(found["all", "extraction"]),
             "controls": _rate(control) if control else None,
+            "corrected": _rate(found["corrected", "regurgitation"])
+            if ("corrected", "regurgitation") in found
+            else None,
         },
         "test": {
             "name": test.name,
@@ -75,8 +85,13 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         },
         "counts": counts,
         "strata": _strata(found, prompts, pictures, asked, run),
+        "design": _design(run),
+        "use": consequences.use(regurgitation),
+        "tries": [] if extent else consequences.tries(prompts, pictures, confidence),
+        "law": consequences.law(prompts, pictures, confidence),
+        "advice": [] if extent else consequences.advice(prompts, confidence),
         "pairs": _pairs(asked, prompts, pictures, pairs),
-        "prompts": _prompts(prompts, run.record("rates")["options"]["confidence"]),
+        "prompts": _prompts(prompts, confidence),
         "prompts_omitted": max(0, len(prompts) - SHOWN_PROMPTS),
         "unreadable": [{"source": row["id"], "reason": row["error"]} for row in bad],
         "options": _options(run),
@@ -90,6 +105,19 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
     facts["answer"]["sentence"] = sentence(facts, prompts["role"].unique().tolist())
     facts["notes"] = notes(facts, scale)
     return facts
+
+
+def _design(run: Run) -> dict[str, Any]:
+    """How many images each prompt got: the same number, or as the results asked for."""
+    record = run.record("plan")
+    extent = record.get("extent")
+    return {
+        "generations": record["options"]["generations"],
+        "budget": extent["budget"] if extent else None,
+        "precision": extent["precision"] if extent else None,
+        "complete": extent["complete"] if extent else True,
+        "prompts_file": record.get("prompts_file"),
+    }
 
 
 def verdict_of(rate: Rate, control: Rate | None, scale: float) -> str:
@@ -109,7 +137,7 @@ def _rate(rate: Rate) -> dict[str, Any]:
 def _strata(
     found: dict[tuple[str, str], Rate], prompts: pd.DataFrame, pictures: pd.DataFrame, asked: pd.DataFrame, run: Run
 ) -> list[dict[str, Any]]:
-    names = [name for name, measure in found if measure == "regurgitation" and name not in ("all", "controls")]
+    names = [name for name, measure in found if measure == "regurgitation" and name not in NO_STRATA]
     weights = {
         row["name"]: row["weight"] for row in read_table(run.folder / "rates.parquet", ["name", "weight"]).to_pylist()
     }
@@ -190,14 +218,16 @@ def _options(run: Run) -> dict[str, Any]:
 
 
 def _command(run: Run) -> str:
+    known = {field.name for field in of_stage("audit")}
     words = ["copyrisk", "audit", "--model", run.manifest["model"]["specifier"]]
     for name, path in run.manifest["collections"].items():
         words += [flag(name), path]
     for stage in STAGES[:-1]:
-        renamed = {"num_inference_steps": "steps", "function": None}
-        for name, value in run.record(stage)["options"].items():
-            option = renamed.get(name, name)
-            if value is not None and value is not False and option is not None:
+        record = run.record(stage)
+        for name, value in {**record["options"], **record.get("extent", {})}.items():
+            option = "steps" if name == "num_inference_steps" else name
+            # A generator's settings can hold more than what is an option here.
+            if value is not None and value is not False and option in known:
                 words += [flag(option)] if value is True else [flag(option), str(value)]
     return shlex.join(words)
 

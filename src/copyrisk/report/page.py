@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from copyrisk.report import chart, words
+from copyrisk.report import chart, meaning, words
 from copyrisk.report.pictures import DIFFERENCE_GAIN, Pair, show
 
 GALLERY_FIRST = 12
@@ -63,7 +63,9 @@ def _environment() -> Environment:
     environment.globals["rate_words"] = words.rate_words
     environment.globals["against"] = words.against
     environment.globals["stratum_name"] = chart.stratum_name
-    for name in ("percent", "number", "duration", "date", "setting", "interval", "level"):
+    for name in ("even_odds", "uses", "corrected", "law_sentence"):
+        environment.globals[name] = getattr(meaning, name)
+    for name in ("percent", "number", "duration", "date", "setting", "interval", "span", "ratio", "level"):
         environment.filters[name] = getattr(words, name)
     return environment
 

@@ -39,7 +39,12 @@ def interval(rate: dict[str, Any]) -> str:
     """Return `9.7 % to 15.3 %`, rounded outwards, so that the words never claim more than the numbers do."""
     if not rate["trials"]:
         return MISSING
-    return f"{percent(rate['low'], 'down')} to {percent(rate['high'], 'up')}"
+    return span(rate)
+
+
+def span(found: dict[str, Any]) -> str:
+    """Return the interval of a share that comes without counts, rounded outwards."""
+    return f"{percent(found['low'], 'down')} to {percent(found['high'], 'up')}"
 
 
 def level(rate: dict[str, Any]) -> str:
@@ -80,6 +85,16 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def ratio(found: dict[str, Any]) -> str:
+    """Return the ratio of a comparison with its interval, `0.42 (0.2 to 0.88)`, or its bound, `at least 0.2`."""
+    low = _two_digits(found["ratio_low"], "down")
+    if found["ratio_high"] is None:
+        bound = f"at least {low}" if found["ratio_low"] > 0 else "no bound"
+        return bound if found["ratio"] is None else f"{_two_digits(found['ratio'])} ({bound})"
+    bounds = f"{low} to {_two_digits(found['ratio_high'], 'up')}"
+    return bounds if found["ratio"] is None else f"{_two_digits(found['ratio'])} ({bounds})"
+
+
 def against(statistic: float | None, threshold: float) -> str:
     """Return the statistic with as many digits as it takes to see on which side of the threshold it lies."""
     for digits in range(4, 12):
@@ -118,6 +133,14 @@ def setting(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _two_digits(value: float, rounding: str = "near") -> str:
+    """Return a number that is not negative with two significant digits."""
+    exact = Decimal(f"{value:.12f}")
+    if not exact:
+        return "0"
+    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 1), _ROUNDING[rounding]):f}"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -71,6 +71,7 @@ def plant(pictures: Pictures, options: TestbedOptions) -> Planting:
     multiplicity[order[options.held_out :]] = 1
     planted = order[options.held_out : options.held_out + len(steps) * options.per_step]
     multiplicity[planted] = np.repeat(steps, options.per_step)
+    multiplicity = np.minimum(multiplicity, options.cap or multiplicity.max())
     return Planting(pictures, multiplicity)
 
 

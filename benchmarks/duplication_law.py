@@ -1,0 +1,73 @@
+"""Does the duplication law foretell what removing duplicates does? The testbed is really trained again without them.
+
+Run: python benchmarks/duplication_law.py [FOLDER] (kept, so that a second run goes on; about 15 minutes on two cores).
+One model is trained with the planted ladder and audited with all captions; the law fitted to that run predicts the
+overall regurgitation rate for smaller sets. Then a model is trained on each smaller set, with the same number of passes
+over it, and audited in the same way.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from copyrisk.files import read_table
+from copyrisk.options import TestbedOptions
+from copyrisk.rates.law import fit_law
+from copyrisk.stages import Audit, audit
+from copyrisk.testbed import Testbed, train_testbed
+
+CAPS = (32, 8, 4, 1)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+    base = TestbedOptions(out=folder / "all" / "testbed")
+    whole = train_testbed(base)
+    rows = len(read_table(whole.references, ["id"]))
+    result = audited(whole, folder / "all" / "run")
+    law = fit_law(result.prompts.to_pandas().query("role == 'reference'"))
+    assert law is not None, "the testbed shows a law"
+    multiplicity = result.pictures["multiplicity"].to_numpy().astype(float)
+    print(
+        f"half-point {np.median(law.half_point):.1f}, slope {np.median(law.slope):.2f}, floor {np.median(law.floor):.4f}"
+    )
+    print("   cap    rows  steps  predicted by the law          measured after training again")
+    print(line(None, rows, base.steps, law.capped(multiplicity, multiplicity * 0 + 1, None), result.regurgitation))
+    for cap in CAPS:
+        predicted = law.capped(multiplicity, multiplicity * 0 + 1, cap)
+        left = int(np.minimum(multiplicity, cap).sum())
+        steps = round(base.steps * left / rows)
+        smaller = train_testbed(TestbedOptions(out=folder / str(cap) / "testbed", cap=cap, steps=steps))
+        measured = audited(smaller, folder / str(cap) / "run").regurgitation
+        print(line(cap, left, steps, predicted, measured), flush=True)
+
+
+def audited(testbed: Testbed, run: Path) -> Audit:
+    return audit(
+        model=f"diffusers:{testbed.model}",
+        trust_remote_code=True,
+        references=str(testbed.references),
+        controls=str(testbed.controls),
+        descriptor=f"pixels:{testbed.side}",
+        duplicate_distance=0.02,
+        test="ratio",
+        generations=16,
+        max_prompts=1397,
+        max_control_prompts=0,
+        out=run,
+    )
+
+
+def line(cap: int | None, rows: int, steps: int, predicted: Any, measured: Any) -> str:
+    low, high = (f"{100 * predicted.low:.2f}", f"{100 * predicted.high:.2f}")
+    return (
+        f"{cap or 'none':>6} {rows:7,d} {steps:6d}  {100 * predicted.estimate:5.2f} % ({low}–{high})".ljust(52)
+        + f"{100 * measured.estimate:5.2f} % ({100 * measured.low:.2f}–{100 * measured.high:.2f})"
+    )
+
+
+if __name__ == "__main__":
+    main()

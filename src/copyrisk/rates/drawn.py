@@ -1,0 +1,72 @@
+"""Rates of a run whose results decided what was drawn next: intervals that hold at any stopping time."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from copyrisk.rates.allocation import stream
+from copyrisk.rates.anytime import Stream, anytime_interval, of_stream
+from copyrisk.rates.ends import Ends, Floats
+from copyrisk.rates.intervals import Rate, binomial_rate
+
+
+def rates_of_draws(draws: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> dict[str, Rate]:
+    """Return the regurgitation rates of each stratum and over all prompts (`all`).
+
+    draws: the table `draws`; matches: the table `matches`. Draws whose image failed are left out.
+    """
+    seen, copies = _seen(draws, matches)
+    found = {"all": _rate(_stream(seen, copies), copies, confidence)}
+    for stratum, rows in seen.groupby("stratum"):
+        here = copies[seen["stratum"] == stratum]
+        found[str(stratum)] = _rate(_stream(rows, here, "stratum_"), here, confidence)
+    return found
+
+
+def ends_of_draws(draws: pd.DataFrame, matches: pd.DataFrame) -> Ends:
+    """Return the overall rate as draws of the ends of its intervals, to be combined with others."""
+    seen, copies = _seen(draws, matches)
+    return of_stream(_stream(seen, copies))
+
+
+def control_rate_of_draws(draws: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> Rate | None:
+    """Return how often a drawn control came back: their number does not depend on what they gave. None without any."""
+    outcomes = matches[["prompt_id", "seed", "control_verdict"]]
+    seen = draws[draws["role"] == "control"].merge(outcomes, on=["prompt_id", "seed"])
+    if not len(seen) or seen["control_verdict"].isna().all():
+        return None
+    return binomial_rate(int(seen["control_verdict"].eq("copy").sum()), len(seen), "generations", confidence)
+
+
+def rate_of_hits(hits: Floats, confidence: float) -> Rate:
+    """Return the rate of independent draws (0 or 1) whose number their own outcomes decided."""
+    return _rate(Stream(hits, np.zeros_like(hits), np.ones_like(hits)), hits, confidence)
+
+
+def _seen(draws: pd.DataFrame, matches: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
+    seen = draws[draws["role"] != "control"].merge(matches[["prompt_id", "seed", "verdict"]], on=["prompt_id", "seed"])
+    return seen, _floats(seen["verdict"].eq("copy"))
+
+
+def _stream(rows: pd.DataFrame, copies: Floats, prefix: str = "") -> Stream:
+    ratio, centre, bottom, top = (_floats(rows[prefix + name]) for name in ("ratio", "centre", "bottom", "top"))
+    return stream(ratio, _floats(rows["guess"]), centre, bottom, top, copies)
+
+
+def _floats(column: "pd.Series[Any]") -> Floats:
+    return np.asarray(column, np.float64)
+
+
+def _rate(values: Stream, copies: Floats, confidence: float) -> Rate:
+    low, high = anytime_interval(values, confidence)
+    return Rate(
+        estimate=values.estimate,
+        low=low,
+        high=high,
+        confidence=confidence,
+        successes=int(copies.sum()),
+        trials=len(copies),
+        unit="generations",
+        units=len(copies),
+    )
