@@ -6,9 +6,9 @@ A cell draws prompts with rates p_i from a Beta distribution of mean θ and intr
 each prompt always copies or never does), counts copies among m generations of each, and asks whether the interval of
 `clustered_rate` holds θ. The ends of that interval are quantiles of 100,000 random means (Gaffke's bound); whether an
 end lies beyond θ is the question whether a linear form in gamma variables is positive with probability at least α/2.
-Here it is answered without random numbers: by the saddlepoint approximation (Lugannani and Rice 1980), and where that is
-close to α/2, by integrating the inverse Laplace transform through the saddlepoint. Twenty audits of
-each cell are also put through `clustered_rate` itself; a decision that differs is counted and printed.
+Here it is answered without random numbers: by the saddlepoint approximation (Lugannani and Rice 1980), and where that
+is close to α/2, by integrating the inverse Laplace transform through the saddlepoint. Twenty audits of each cell are
+also put through `clustered_rate` itself; a decision that differs is counted and printed.
 
 Width is compared with the best interval known for the case: Clopper and Pearson's for n·m / (1 + (m − 1) ρ) independent
 tries, the effective sample size (Korn and Graubard 1998) with the true ρ, which an auditor does not know.

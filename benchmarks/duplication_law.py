@@ -11,11 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from copyrisk.files import read_table
 from copyrisk.options import TestbedOptions
-from copyrisk.rates.law import fit_law
 from copyrisk.stages import Audit, audit
 from copyrisk.testbed import Testbed, train_testbed
 
@@ -28,21 +25,17 @@ def main() -> None:
     whole = train_testbed(base)
     rows = len(read_table(whole.references, ["id"]))
     result = audited(whole, folder / "all" / "run")
-    law = fit_law(result.prompts.to_pandas().query("role == 'reference'"))
-    assert law is not None, "the testbed shows a law"
-    multiplicity = result.pictures["multiplicity"].to_numpy().astype(float)
-    print(
-        f"half-point {np.median(law.half_point):.1f}, slope {np.median(law.slope):.2f}, floor {np.median(law.floor):.4f}"
-    )
+    law = result.facts["law"]
+    print(", ".join(f"{name} {law[name]['estimate']:.3g}" for name in ("half_point", "slope", "floor", "spill")))
+    predicted = {row["cap"]: row for row in law["caps"]}
     print("   cap    rows  steps  predicted by the law          measured after training again")
-    print(line(None, rows, base.steps, law.capped(multiplicity, multiplicity * 0 + 1, None), result.regurgitation))
+    print(line(None, rows, base.steps, predicted[None]["rate"], result.regurgitation))
     for cap in CAPS:
-        predicted = law.capped(multiplicity, multiplicity * 0 + 1, cap)
-        left = int(np.minimum(multiplicity, cap).sum())
+        left = rows - predicted[cap]["removed"]
         steps = round(base.steps * left / rows)
         smaller = train_testbed(TestbedOptions(out=folder / str(cap) / "testbed", cap=cap, steps=steps))
         measured = audited(smaller, folder / str(cap) / "run").regurgitation
-        print(line(cap, left, steps, predicted, measured), flush=True)
+        print(line(cap, left, steps, predicted[cap]["rate"], measured), flush=True)
 
 
 def audited(testbed: Testbed, run: Path) -> Audit:
@@ -62,9 +55,9 @@ def audited(testbed: Testbed, run: Path) -> Audit:
 
 
 def line(cap: int | None, rows: int, steps: int, predicted: Any, measured: Any) -> str:
-    low, high = (f"{100 * predicted.low:.2f}", f"{100 * predicted.high:.2f}")
     return (
-        f"{cap or 'none':>6} {rows:7,d} {steps:6d}  {100 * predicted.estimate:5.2f} % ({low}–{high})".ljust(52)
+        f"{cap or 'none':>6} {rows:7,d} {steps:6d}  {100 * predicted['estimate']:5.2f} % "
+        f"({100 * predicted['low']:.2f}–{100 * predicted['high']:.2f})".ljust(52)
         + f"{100 * measured.estimate:5.2f} % ({100 * measured.low:.2f}–{100 * measured.high:.2f})"
     )
 

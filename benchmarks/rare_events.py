@@ -34,9 +34,7 @@ def main() -> None:
         theta = float(np.average(rates, weights=[row["weight"] for row in rows]))
         order = np.argsort([-row["multiplicity"] for row in rows], kind="stable")
         print(f"\n{name}: {len(rows):,} captions, true rate {theta:.5g}")
-        print(
-            " images  covered  mean interval       error  random draws for it  found  images a find  500 a prompt  times"
-        )
+        print(" images  covered  mean interval       error  random draws for it  found  images a find  500 each  times")
         for budget in (500, 2000, 10_000):
             report(budget, theta, rows, rates, outcome, order)
 

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from copyrisk.rates.law import Estimate, Law, fit_law
+from copyrisk.rates.law import Estimate, Law, Spill, capped, fit_law, spill_of
 
 MULTIPLICITIES = np.repeat([1, 2, 4, 8, 16, 32, 64], [100, *[15] * 6])
+PICTURES = MULTIPLICITIES.astype(float)
 
 
 def mean(multiplicity: object, half: float = 8.0, slope: float = 1.8, floor: float = 0.01) -> np.ndarray:
@@ -16,7 +17,7 @@ def prompts(seed: int, precision: float = 1.5, generations: int = 16) -> pd.Data
     generator = np.random.default_rng(seed)
     rates = generator.beta(precision * mean(MULTIPLICITIES), precision * (1 - mean(MULTIPLICITIES)))
     copies = generator.binomial(generations, rates)
-    return pd.DataFrame({"multiplicity": MULTIPLICITIES, "generations": generations, "copies": copies})
+    return pd.DataFrame({"multiplicity": MULTIPLICITIES, "generations": generations, "own_copies": copies})
 
 
 def fitted(seed: int) -> Law:
@@ -32,14 +33,13 @@ def holds(found: Estimate, truth: float) -> bool:
 def test_the_intervals_hold_the_law_that_the_prompts_follow() -> None:
     """Twenty runs with fixed seeds: 95 % of them are 19, and fewer than 16 would be a chance of one in four hundred."""
     laws = [fitted(seed) for seed in range(20)]
-    ones = np.ones(len(MULTIPLICITIES))
     reduced = float(mean(np.minimum(MULTIPLICITIES, 5)).mean())
     for name, held in {
         "half-point": [holds(Estimate.of(law.half_point, 0.95), 8.0) for law in laws],
         "slope": [holds(Estimate.of(law.slope, 0.95), 1.8) for law in laws],
         "at 30": [holds(law.regurgitation(30), float(mean(30))) for law in laws],
         "once": [holds(law.regurgitation(1), float(mean(1))) for law in laws],
-        "capped": [holds(law.capped(MULTIPLICITIES.astype(float), ones, 5), reduced) for law in laws],
+        "capped": [holds(Estimate.of(law.overall(PICTURES, 5), 0.95), reduced) for law in laws],
     }.items():
         assert sum(held) >= 16, name
 
@@ -54,10 +54,33 @@ def test_extraction_grows_with_the_tries_and_is_the_regurgitation_rate_at_one() 
 
 def test_removing_copies_lowers_the_rate_down_to_that_of_single_pictures() -> None:
     law = fitted(1)
-    weights = np.ones(len(MULTIPLICITIES))
-    rates = [law.capped(MULTIPLICITIES.astype(float), weights, cap).estimate for cap in (None, 32, 8, 2, 1)]
+    rates = [float(np.median(law.overall(PICTURES, cap))) for cap in (None, 32, 8, 2, 1)]
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] == pytest.approx(law.regurgitation(1).estimate)
+
+
+def spilled() -> Spill:
+    """Of 4 images of each of 50 prompts, every second prompt's are one copy of a picture that occurs 8 times."""
+    asked = pd.DataFrame({"prompt_id": [f"p{number}" for number in range(50)], "generations": 4})
+    copied = pd.DataFrame({"prompt_id": [f"p{number}" for number in range(0, 50, 2)], "multiplicity": 8})
+    return spill_of(asked, np.ones(50), copied, pd.DataFrame({"multiplicity": [1] * 20 + [8] * 5}))
+
+
+def test_copies_of_other_pictures_are_told_apart_by_the_multiplicity_of_these() -> None:
+    spill = spilled()
+    assert spill.levels.tolist() == [1, 8]
+    # An eighth of all images, shared by five pictures; none of pictures that occur once.
+    assert np.median(spill.rates, axis=0) == pytest.approx([0, 1 / 8 / 5], abs=2e-3)
+    assert holds(Estimate.of(spill.rates[:, 1], 0.95), 1 / 8 / 5)
+
+
+def test_a_picture_that_loses_copies_spills_like_those_it_comes_down_to() -> None:
+    spill, pictures = spilled(), np.repeat([1.0, 8.0], [20, 5])
+    assert np.median(spill.overall(pictures)) == pytest.approx(1 / 8, abs=0.01)
+    assert spill.overall(pictures, 4).max() == 0
+    law = fitted(1)
+    now, then = capped(law, spill, pictures, None), capped(law, spill, pictures, 4)
+    assert now.estimate - then.estimate > 1 / 8 - 0.01
 
 
 def test_the_same_prompts_give_the_same_law() -> None:
@@ -69,11 +92,11 @@ def test_the_same_prompts_give_the_same_law() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda frame: frame.assign(copies=0),
-        lambda frame: frame.assign(copies=frame["generations"]),
+        lambda frame: frame.assign(own_copies=0),
+        lambda frame: frame.assign(own_copies=frame["generations"]),
         lambda frame: frame[frame["multiplicity"] <= 2],
         lambda frame: frame.assign(multiplicity=None),
-        lambda frame: frame.assign(generations=0, copies=0),
+        lambda frame: frame.assign(generations=0, own_copies=0),
         lambda frame: frame.iloc[:0],
     ],
 )

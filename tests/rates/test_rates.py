@@ -5,6 +5,8 @@ from copyrisk.errors import UserError
 from copyrisk.rates import Counted, count_prompts, read_count, wanted
 from copyrisk.rates.intervals import Rate
 
+PICTURES = pd.DataFrame({"cluster": ["r", "s"], "multiplicity": [1, 1], "captions": [["a", "aa"], ["b"]]})
+
 
 def plan(*rows: tuple[str, str, list[int]]) -> pd.DataFrame:
     constant = {"stratum": "1", "multiplicity": 1, "weight": 1.0}
@@ -35,20 +37,28 @@ def matches(*rows: tuple[str, int, str, str]) -> pd.DataFrame:
 
 def test_copies_are_counted_a_prompt() -> None:
     found = matches(("a", 1, "copy", "no copy"), ("a", 2, "no copy", "no copy"), ("b", 1, "no copy", "no copy"))
-    counted = count_prompts(plan(("a", "reference", [1, 2]), ("b", "reference", [1])), found, 0.95)
+    counted = count_prompts(plan(("a", "reference", [1, 2]), ("b", "reference", [1])), found, PICTURES, 0.95)
     assert counted["generations"].tolist() == [2, 1]
     assert counted["copies"].tolist() == [1, 0]
     assert counted["nearest_statistic"].tolist() == [0.1, 0.5]
 
 
+def test_copies_of_the_picture_whose_caption_was_the_prompt_are_counted_apart() -> None:
+    found = matches(("aa", 1, "copy", "no copy"), ("aa", 2, "no copy", "no copy"), ("b", 1, "copy", "no copy"))
+    counted = count_prompts(plan(("aa", "reference", [1, 2]), ("b", "reference", [1])), found, PICTURES, 0.95)
+    # Both are copies of picture r, which "aa" is a caption of and "b" is not.
+    assert counted["copies"].tolist() == [1, 1]
+    assert counted["own_copies"].tolist() == [1, 0]
+
+
 def test_a_controls_prompt_counts_the_controls_that_come_back() -> None:
     found = matches(("c", 1, "copy", "no copy"), ("c", 2, "no copy", "copy"), ("c", 3, "no copy", "no copy"))
-    assert count_prompts(plan(("c", "control", [1, 2, 3])), found, 0.95)["copies"].tolist() == [1]
+    assert count_prompts(plan(("c", "control", [1, 2, 3])), found, PICTURES, 0.95)["copies"].tolist() == [1]
 
 
 def test_a_prompt_whose_images_all_failed_has_no_generations() -> None:
     counted = count_prompts(
-        plan(("a", "reference", [1]), ("b", "reference", [1])), matches(("a", 1, "copy", "copy")), 0.95
+        plan(("a", "reference", [1]), ("b", "reference", [1])), matches(("a", 1, "copy", "copy")), PICTURES, 0.95
     )
     assert counted["generations"].tolist() == [1, 0]
     assert (counted["low"][1], counted["high"][1]) == (0, 1)
@@ -63,7 +73,7 @@ def test_only_what_the_plan_asks_for_counts_and_in_its_order() -> None:
 @pytest.mark.parametrize("rows", [[], [("a", "reference", [])]])
 def test_nothing_to_count_is_no_error(rows: list[tuple[str, str, list[int]]]) -> None:
     empty = matches(("a", 1, "copy", "copy")).iloc[:0]
-    assert len(count_prompts(plan(*rows), empty, 0.95)) == len(rows) if rows else True
+    assert len(count_prompts(plan(*rows), empty, PICTURES, 0.95)) == len(rows) if rows else True
 
 
 @pytest.mark.parametrize("text", ["188", "3/2", "a/b", "0/0", "-1/5", "1/2/3"])
@@ -84,7 +94,7 @@ def counted(control_copies: int, controls: int = 1) -> Counted:
         ),
     )
     pictures = pd.DataFrame({"cluster": names, "multiplicity": 1, "captions": [[name] for name in names]})
-    return Counted(count_prompts(asked, seen, 0.95), seen, pictures, None, controls, 0.95)
+    return Counted(count_prompts(asked, seen, pictures, 0.95), seen, pictures, None, controls, 0.95)
 
 
 def rate(of: Counted, name: str, sensitivity: tuple[int, int] | None = None) -> Rate:

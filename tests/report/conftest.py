@@ -98,6 +98,7 @@ def law() -> dict[str, Any]:
             }
             for level, share in zip(levels, shares, strict=True)
         ],
+        "spill": bounds(0.03, 0.02, 0.045),
         "caps": [
             {"cap": None, "rate": bounds(0.213, 0.162, 0.269), "pictures": 0, "removed": 0},
             {"cap": 8, "rate": bounds(0.121, 0.09, 0.16), "pictures": 10, "removed": 41},

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import copyrisk
+from copyrisk.attacks.strata import stratum_of
 from copyrisk.rates.intervals import binomial_rate
 from copyrisk.report import consequences
 
@@ -17,11 +18,19 @@ MODEL = "python:copyrisk.testbed.simulated:make"
 def prompts(rows: list[tuple[str, int | None, int, int]], role: str = "reference") -> pd.DataFrame:
     """The table `prompts` for (stratum, multiplicity, generations, copies)."""
     table = pd.DataFrame(rows, columns=["stratum", "multiplicity", "generations", "copies"])
-    return table.assign(prompt=[f"prompt {number}" for number in range(len(rows))], role=role, weight=1.0)
+    names = [f"prompt {number}" for number in range(len(rows))]
+    return table.assign(own_copies=table["copies"], prompt_id=names, prompt=names, role=role, weight=1.0)
 
 
 def pictures(*multiplicities: int) -> pd.DataFrame:
-    return pd.DataFrame({"multiplicity": multiplicities})
+    names = [f"r{number}" for number in range(len(multiplicities))]
+    return pd.DataFrame({"cluster": names, "multiplicity": multiplicities, "captions": [[] for _ in names]})
+
+
+def matches(*copied: tuple[str, str]) -> pd.DataFrame:
+    """Copies, each with its prompt's id and its reference."""
+    columns = {"prompt_id": [prompt for prompt, _ in copied], "reference": [reference for _, reference in copied]}
+    return pd.DataFrame(columns, dtype=str).assign(verdict="copy")
 
 
 def test_a_rate_becomes_numbers_of_images() -> None:
@@ -69,8 +78,8 @@ def test_one_image_a_prompt_tells_of_no_second_try() -> None:
 
 def test_the_law_and_what_removing_copies_would_change() -> None:
     shares = {1: 0.0, 4: 0.1, 16: 0.5, 64: 0.9}
-    rows = [(str(level), level, 40, round(40 * share)) for level, share in shares.items() for _ in range(10)]
-    found = consequences.law(prompts(rows), pictures(*([1] * 90 + [4] * 6 + [16] * 3 + [64])), 0.95)
+    rows = [(stratum_of(level), level, 40, round(40 * share)) for level, share in shares.items() for _ in range(10)]
+    found = consequences.law(prompts(rows), pictures(*([1] * 90 + [4] * 6 + [16] * 3 + [64])), matches(), 0.95)
     assert found is not None
     levels = [point["multiplicity"] for point in found["curve"]]
     assert levels == sorted(set(levels))
@@ -85,6 +94,25 @@ def test_the_law_and_what_removing_copies_would_change() -> None:
     rates = [cap["rate"]["estimate"] for cap in found["caps"]]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == pytest.approx((6 * 0.1 + 3 * 0.5 + 0.9) / 100, abs=0.012)
+    assert found["spill"]["high"] == 0
+
+
+def test_copies_of_other_pictures_go_with_the_copies_of_these() -> None:
+    rows = [(stratum_of(level), level, 10, copies) for level, copies in ((1, 0), (2, 1), (8, 9)) for _ in range(20)]
+    asked = prompts(rows)
+    # Every prompt of a picture that occurs once gives r3, which occurs eight times, in one image of ten.
+    other = matches(*((name, "r3") for name in asked.loc[asked["multiplicity"] == 1, "prompt_id"]))
+    shown = pictures(*([1] * 3 + [8] + [2] + [1] * 15))
+    found = consequences.law(asked, shown, other, 0.95)
+    alone = consequences.law(asked, shown, matches(), 0.95)
+    assert found is not None
+    assert alone is not None
+    assert found["spill"]["estimate"] == pytest.approx(0.1 * 18 / 20, abs=0.005)
+    rates = [[cap["rate"]["estimate"] for cap in law["caps"]] for law in (found, alone)]
+    more = [with_other - without for with_other, without in zip(*rates, strict=True)]
+    assert more[0] == pytest.approx(0.09, abs=0.01)
+    # At most four copies: r3 then spills like the picture that occurs twice, not at all.
+    assert more[1] == pytest.approx(0, abs=0.002)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +125,12 @@ def test_the_law_and_what_removing_copies_would_change() -> None:
     ids=["no copy", "two multiplicities", "copies only"],
 )
 def test_no_law_can_be_seen(rows: list[tuple[str, int | None, int, int]]) -> None:
-    assert consequences.law(prompts(rows), pictures(1, 2, 4), 0.95) is None
+    assert consequences.law(prompts(rows), pictures(1, 2, 4), matches(), 0.95) is None
 
 
 def test_users_prompts_have_no_law() -> None:
     rows = [("a", 1, 9, 0), ("a", 2, 9, 5), ("a", 8, 9, 9)]
-    assert consequences.law(prompts(rows, "user"), pictures(1, 2, 8), 0.95) is None
+    assert consequences.law(prompts(rows, "user"), pictures(1, 2, 8), matches(), 0.95) is None
 
 
 def test_advice_needs_users_prompts_and_compares_strata_only_where_there_are_some() -> None:

@@ -1,10 +1,12 @@
 """Stage `rates`: counts of copies to rates with intervals.
 
 Table `prompts`, one row a prompt of the plan: `prompt_id`, `prompt`, `role`, `stratum`, `multiplicity`, `weight`,
-`generations`, `copies` (of references; for a control's caption, of controls), `nearest_reference` and
-`nearest_statistic` (its best match), `rate`, `low`, `high`. Table `rates`, one row a stratum and measure: `name`
-(a stratum, `all`, `controls`, or `corrected`: `all` less the accidental hits, over the test's sensitivity), `measure`
-(`regurgitation` or `extraction`), `weight`, and the fields of `Rate`.
+`generations`, `copies` (of references; for a control's caption, of controls), `own_copies` (those of a picture with
+this caption), `nearest_reference` and `nearest_statistic` (its best match), `rate`, `low`, `high`.
+
+Table `rates`, one row a stratum and measure: `name` (a stratum, `all`, `controls`, or `corrected`: `all` less the
+accidental hits, over the test's sensitivity), `measure` (`regurgitation` or `extraction`), `weight`, and the fields of
+`Rate`.
 """
 
 from collections.abc import Generator, Iterator
@@ -49,12 +51,13 @@ def rates(run: Run, options: Options) -> pa.Table:
     if not stage.done:
         plan = read_plan(run).to_pandas()
         matches = wanted(read_matches(run).to_pandas(), plan)
-        prompts = count_prompts(plan, matches, options.confidence)
+        pictures = read_pictures(run).to_pandas()
+        prompts = count_prompts(plan, matches, pictures, options.confidence)
         draws = read_draws(run)
         counted = Counted(
             prompts,
             matches,
-            read_pictures(run).to_pandas(),
+            pictures,
             None if draws is None else draws.to_pandas(),
             run.record("match")["controls"],
             options.confidence,
@@ -102,7 +105,7 @@ def wanted(matches: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
     return order.merge(matches, on=["prompt_id", "seed"], how="inner")
 
 
-def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> pd.DataFrame:
+def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Count the generations and copies of each prompt of the plan: one row a prompt, in the plan's order."""
     frame = plan.drop(columns="seeds")
     of_control = matches["prompt_id"].isin(frame.loc[frame["role"] == "control", "prompt_id"])
@@ -111,6 +114,8 @@ def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, confidence: float) 
     grouped = copies.groupby(matches["prompt_id"])
     frame["generations"] = frame["prompt_id"].map(grouped.size()).fillna(0).astype("int64")
     frame["copies"] = frame["prompt_id"].map(grouped.sum()).fillna(0).astype("int64")
+    own = of_own_picture(matches, plan, pictures).groupby(matches["prompt_id"]).sum()
+    frame["own_copies"] = frame["prompt_id"].map(own).fillna(0).astype("int64")
     best = best.set_index("prompt_id")
     frame["nearest_reference"] = frame["prompt_id"].map(best["reference"])
     frame["nearest_statistic"] = frame["prompt_id"].map(best["statistic"])
@@ -121,6 +126,15 @@ def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, confidence: float) 
     frame["rate"] = [rate.estimate for rate in each]
     frame["low"], frame["high"] = [rate.low for rate in each], [rate.high for rate in each]
     return frame
+
+
+def of_own_picture(matches: pd.DataFrame, plan: pd.DataFrame, pictures: pd.DataFrame) -> "pd.Series[bool]":
+    """Say of each match whether it is a copy of a picture whose caption was the prompt."""
+    captions = pictures[["cluster", "captions"]].explode("captions").dropna()
+    own = set(zip(captions["cluster"], captions["captions"], strict=True))
+    prompts = matches["prompt_id"].map(plan.set_index("prompt_id")["prompt"])
+    of_own = [pair in own for pair in zip(matches["reference"], prompts, strict=True)]
+    return matches["verdict"].eq("copy") & pd.Series(of_own, index=matches.index, dtype=bool)
 
 
 @dataclass(frozen=True)

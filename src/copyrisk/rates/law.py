@@ -1,10 +1,10 @@
 """The duplication law: how often a picture is given back, as a function of its multiplicity.
 
-A prompt whose picture occurs μ times copies with a rate p that is Beta distributed with mean
+The caption of a picture that occurs μ times gives that picture with a rate p that is Beta distributed with mean
 
     g(μ) = f + (1 − f) / (1 + (h / μ)^b)
 
-and precision φ: f is the floor (copies of pictures that occur once, and accidental hits), h the half-point, b the slope
+and precision φ: f is the floor (of pictures that occur once, and accidental hits), h the half-point, b the slope
 (Carlini et al. 2023, arXiv 2301.13188, figures 5 and 9 show the shape for text-to-image models; the log-logistic curve
 is the common one for a dose and its response). k copies among m generations are then beta-binomial, and at least one
 among t has the probability 1 − B(α, β + t) / B(α, β) with α = φ g, β = φ (1 − g).
@@ -70,29 +70,74 @@ class Law:
         a, b = self.precision * mean, self.precision * (1 - mean)
         return Estimate.of(-np.expm1(betaln(a, b + tries) - betaln(a, b)), confidence)
 
-    def capped(self, multiplicities: Floats, weights: Floats, cap: int | None, confidence: float = 0.95) -> Estimate:
-        """The overall rate if no picture occurred more than `cap` times (None: as it is), by the law.
+    def overall(self, multiplicities: Floats, cap: int | None = None) -> Floats:
+        """The mean rate over pictures (n,) if none occurred more than `cap` times (None: as it is), a value a draw."""
+        levels, counts = np.unique(np.minimum(multiplicities, cap or np.inf), return_counts=True)
+        shares = counts / counts.sum()
+        return np.asarray(sum(share * self.mean(level) for share, level in zip(shares, levels, strict=True)))
 
-        multiplicities, weights: (pictures or groups of them,). It takes the training to go on as before for each copy
-        that stays: the same number of passes over a smaller set.
+
+@dataclass(frozen=True)
+class Spill:
+    """How often a prompt gives a copy of a picture that it is no caption of, by the multiplicity of that picture.
+
+    levels: (levels,), ascending multiplicities; rates: (DRAWS, levels), the rate for a single picture of each level.
+    """
+
+    levels: Floats
+    rates: Floats
+
+    def overall(self, multiplicities: Floats, cap: int | None = None) -> Floats:
+        """The rate of all such copies together if no picture (n,) occurred more than `cap` times, one value a draw.
+
+        A picture that loses copies is taken to behave like those of the level that it comes down to.
         """
-        levels, place = np.unique(np.minimum(multiplicities, cap or np.inf), return_inverse=True)
-        shares = np.bincount(place.reshape(-1), weights) / np.sum(weights)
-        draws = sum(share * self.mean(level) for share, level in zip(shares, levels, strict=True))
-        return Estimate.of(np.asarray(draws), confidence)
+        kept = np.minimum(multiplicities, cap or np.inf)
+        place = np.maximum(np.searchsorted(self.levels, kept, side="right") - 1, 0)
+        found: Floats = self.rates @ np.bincount(place, minlength=len(self.levels))
+        return found
+
+
+def spill_of(prompts: pd.DataFrame, shares: Floats, copied: pd.DataFrame, pictures: pd.DataFrame) -> Spill:
+    """Estimate the spill of a run by the Bayesian bootstrap of its prompts (Rubin 1981, Annals of Statistics 9:130).
+
+    prompts: rows with `prompt_id` and `generations`; shares: (prompts,), how much of the population each stands for.
+    copied: one row a copy of a picture that the prompt is no caption of, with `prompt_id` and `multiplicity` (of that
+    picture). pictures: all, with `multiplicity`.
+    """
+    levels, counts = np.unique(pictures["multiplicity"].to_numpy(float), return_counts=True)
+    row = {name: number for number, name in enumerate(prompts["prompt_id"])}
+    hits = np.zeros((len(prompts), len(levels)))
+    known = copied[copied["prompt_id"].isin(row)]
+    places = np.searchsorted(levels, known["multiplicity"].to_numpy(float))
+    np.add.at(hits, (known["prompt_id"].map(row).to_numpy(int), places), 1)
+    hits /= np.maximum(prompts["generations"].to_numpy(float), 1)[:, None]
+    drawn = np.random.default_rng(1).standard_exponential((DRAWS, len(prompts))) * shares
+    found = (drawn @ hits) / drawn.sum(axis=1, keepdims=True) / counts
+    return Spill(levels, found)
+
+
+def capped(law: Law, spill: Spill, multiplicities: Floats, cap: int | None, confidence: float = 0.95) -> Estimate:
+    """The overall regurgitation rate if no picture occurred more than `cap` times (None: as it is).
+
+    Copies of the picture that was asked for follow the law, copies of others the spill. Both take each copy that stays
+    to be seen as often in training as before: the same number of passes over a smaller set.
+    """
+    both = law.overall(multiplicities, cap) + spill.overall(multiplicities, cap)
+    return Estimate.of(np.minimum(both, 1), confidence)
 
 
 def fit_law(prompts: pd.DataFrame) -> Law | None:
-    """Fit the law to prompts with `multiplicity`, `generations` and `copies`; None where they cannot show one.
+    """Fit the law to prompts with `multiplicity`, `generations`, `own_copies`; None where they cannot show one.
 
     Needed are three different multiplicities, and both a copy and an image that is none.
     """
     tried = prompts[(prompts["generations"] > 0) & prompts["multiplicity"].notna()]
-    copies, images = tried["copies"].sum(), tried["generations"].sum()
+    copies, images = tried["own_copies"].sum(), tried["generations"].sum()
     if tried["multiplicity"].nunique() < 3 or copies == 0 or copies == images:
         return None
-    alike = tried.groupby(["multiplicity", "generations", "copies"]).size().reset_index(name="prompts")
-    data = tuple(alike[name].to_numpy(float) for name in ("multiplicity", "generations", "copies", "prompts"))
+    alike = tried.groupby(["multiplicity", "generations", "own_copies"]).size().reset_index(name="prompts")
+    data = tuple(alike[name].to_numpy(float) for name in ("multiplicity", "generations", "own_copies", "prompts"))
 
     def lost(point: Floats) -> float:
         return float(-_log_posterior(point[None], *data)[0])

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from copyrisk.attacks.strata import stratum_of
+from copyrisk.rates import of_own_picture
 from copyrisk.rates.advice import Comparison, advise, compare_strata
 from copyrisk.rates.ends import of_sample, weighted
 from copyrisk.rates.intervals import Rate, Sample
-from copyrisk.rates.law import Estimate, Law, fit_law
+from copyrisk.rates.law import Estimate, Law, Spill, capped, fit_law, spill_of
 from copyrisk.rates.use import at_least_one, found_within, images_for
 
 USES = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
@@ -31,9 +32,10 @@ def use(rate: Rate) -> dict[str, Any]:
 
 
 def tries(prompts: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
-    """Return the share of prompts that give a copy within 1, 2, 4, ... images, up to the number that each was given.
+    """Return the share of prompts that are extracted within 1, 2, 4, ... images, up to the number that each was given.
 
-    Empty where prompts were drawn one by one, or the model takes none.
+    Extracted is a caption that gives a copy of its own picture, and a user's prompt that gives any copy. Empty where
+    prompts were drawn one by one, or the model takes none.
     """
     asked = prompts[~prompts["role"].isin(["control", "unconditional"]) & (prompts["generations"] > 0)]
     if (asked["role"] == "reference").any():
@@ -46,9 +48,9 @@ def tries(prompts: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> l
     for number in sorted({*(2**power for power in range(most.bit_length())), most}):
         parts, weights, counted = [], [], False
         for position, (stratum, rows) in enumerate(asked.groupby("stratum", sort=True)):
-            shares = found_within(rows["copies"], rows["generations"], number)
-            parts.append(of_sample(Sample.of(shares, weights=rows["weight"]), position))
             of_reference = bool((rows["role"] == "reference").all())
+            shares = found_within(rows["own_copies" if of_reference else "copies"], rows["generations"], number)
+            parts.append(of_sample(Sample.of(shares, weights=rows["weight"]), position))
             weights.append(float(counts[stratum]) if of_reference else float(rows["weight"].sum()))
             # A log of prompts is itself a sample of the use it comes from.
             counted = not of_reference
@@ -58,13 +60,16 @@ def tries(prompts: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> l
     return found
 
 
-def law(prompts: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> dict[str, Any] | None:
+def law(
+    prompts: pd.DataFrame, pictures: pd.DataFrame, matches: pd.DataFrame, confidence: float
+) -> dict[str, Any] | None:
     """Return the duplication law of a run and what removing copies would change by it; None where none can be seen."""
     asked = prompts[prompts["role"] == "reference"]
     fitted = fit_law(asked) if len(asked) else None
     if fitted is None:
         return None
     most = int(pictures["multiplicity"].max())
+    spill = _spill(asked[asked["generations"] > 0], pictures, matches)
     tried = max(1, round(float(asked.loc[asked["generations"] > 0, "generations"].median())))
     grid = sorted({round(most ** (step / (CURVE_POINTS - 1))) for step in range(CURVE_POINTS)})
     return {
@@ -80,7 +85,8 @@ def law(prompts: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> dic
             }
             for level in grid
         ],
-        "caps": _caps(fitted, pictures, most, confidence),
+        "spill": _estimate(Estimate.of(spill.overall(pictures["multiplicity"].to_numpy(float)), confidence)),
+        "caps": _caps(fitted, spill, pictures, most, confidence),
     }
 
 
@@ -95,14 +101,23 @@ def advice(prompts: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
     return [_comparison(each) for each in found]
 
 
-def _caps(fitted: Law, pictures: pd.DataFrame, most: int, confidence: float) -> list[dict[str, Any]]:
+def _spill(asked: pd.DataFrame, pictures: pd.DataFrame, matches: pd.DataFrame) -> Spill:
+    """Estimate how often captions give copies of other pictures; strata weigh as much as they have pictures."""
+    counts = pictures["multiplicity"].map(stratum_of).value_counts()
+    share = asked["weight"] / asked.groupby("stratum")["weight"].transform("sum")
+    weights = (share * asked["stratum"].map(counts)).to_numpy(float)
+    copied = matches[matches["verdict"].eq("copy") & ~of_own_picture(matches, asked, pictures)]
+    multiplicity = copied["reference"].map(pictures.set_index("cluster")["multiplicity"])
+    return spill_of(asked, weights, copied[["prompt_id"]].assign(multiplicity=multiplicity), pictures)
+
+
+def _caps(fitted: Law, spill: Spill, pictures: pd.DataFrame, most: int, confidence: float) -> list[dict[str, Any]]:
     multiplicity = pictures["multiplicity"].to_numpy(float)
-    weights = multiplicity * 0 + 1
     caps = [None, *(2**power for power in range((most - 1).bit_length() - 1, -1, -1))]
     return [
         {
             "cap": cap,
-            "rate": _estimate(fitted.capped(multiplicity, weights, cap, confidence)),
+            "rate": _estimate(capped(fitted, spill, multiplicity, cap, confidence)),
             "pictures": 0 if cap is None else int((multiplicity > cap).sum()),
             "removed": 0 if cap is None else int((multiplicity - cap).clip(min=0).sum()),
         }

@@ -88,7 +88,7 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         "design": _design(run),
         "use": consequences.use(regurgitation),
         "tries": [] if extent else consequences.tries(prompts, pictures, confidence),
-        "law": consequences.law(prompts, pictures, confidence),
+        "law": consequences.law(prompts, pictures, asked, confidence),
         "advice": [] if extent else consequences.advice(prompts, confidence),
         "pairs": _pairs(asked, prompts, pictures, pairs),
         "prompts": _prompts(prompts, confidence),

@@ -59,12 +59,12 @@ def law_sentence(facts: dict[str, Any]) -> str:
     shown = min(curve, key=lambda point: abs(point["multiplicity"] - half))
     often, once = shown["regurgitation"], curve[0]["regurgitation"]
     text = (
-        f"By the curve, {percent(often['estimate'])} ({span(often)}) of the images made from the caption of a picture "
-        f"that occurs {_times(shown['multiplicity'])} are copies"
+        f"By the curve, a picture that occurs {_times(shown['multiplicity'])} comes back in "
+        f"{percent(often['estimate'])} ({span(often)}) of the images made from its caption"
     )
     if shown is curve[0]:
         return f"{text}."
-    return f"{text}; for a picture that occurs once it is {percent(once['estimate'])} ({span(once)})."
+    return f"{text}, and one that occurs once in {percent(once['estimate'])} ({span(once)})."
 
 
 def _times(count: int) -> str:
