@@ -39,7 +39,7 @@ def test_the_intervals_hold_the_law_that_the_prompts_follow() -> None:
         "slope": [holds(Estimate.of(law.slope, 0.95), 1.8) for law in laws],
         "at 30": [holds(law.regurgitation(30), float(mean(30))) for law in laws],
         "once": [holds(law.regurgitation(1), float(mean(1))) for law in laws],
-        "capped": [holds(Estimate.of(law.overall(PICTURES, 5), 0.95), reduced) for law in laws],
+        "capped": [holds(Estimate.of(law.overall(np.minimum(PICTURES, 5)), 0.95), reduced) for law in laws],
     }.items():
         assert sum(held) >= 16, name
 
@@ -54,7 +54,7 @@ def test_extraction_grows_with_the_tries_and_is_the_regurgitation_rate_at_one() 
 
 def test_removing_copies_lowers_the_rate_down_to_that_of_single_pictures() -> None:
     law = fitted(1)
-    rates = [float(np.median(law.overall(PICTURES, cap))) for cap in (None, 32, 8, 2, 1)]
+    rates = [float(np.median(law.overall(np.minimum(PICTURES, cap)))) for cap in (64, 32, 8, 2, 1)]
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] == pytest.approx(law.regurgitation(1).estimate)
 
@@ -77,10 +77,14 @@ def test_copies_of_other_pictures_are_told_apart_by_the_multiplicity_of_these() 
 def test_a_picture_that_loses_copies_spills_like_those_it_comes_down_to() -> None:
     spill, pictures = spilled(), np.repeat([1.0, 8.0], [20, 5])
     assert np.median(spill.overall(pictures)) == pytest.approx(1 / 8, abs=0.01)
-    assert spill.overall(pictures, 4).max() == 0
+    assert spill.overall(np.minimum(pictures, 4)).max() == 0
     law = fitted(1)
     now, then = capped(law, spill, pictures, None), capped(law, spill, pictures, 4)
     assert now.estimate - then.estimate > 1 / 8 - 0.01
+    # Of 60 images 40 are left; as many steps show each of them one and a half times as often.
+    longer = capped(law, spill, pictures, 4, same_steps=True)
+    assert then.estimate < longer.estimate
+    assert longer.estimate == pytest.approx(np.median(law.overall(np.minimum(pictures, 4) * 60 / 40)), rel=1e-6)
 
 
 def test_the_same_prompts_give_the_same_law() -> None:

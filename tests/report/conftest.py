@@ -100,9 +100,27 @@ def law() -> dict[str, Any]:
         ],
         "spill": bounds(0.03, 0.02, 0.045),
         "caps": [
-            {"cap": None, "rate": bounds(0.213, 0.162, 0.269), "pictures": 0, "removed": 0},
-            {"cap": 8, "rate": bounds(0.121, 0.09, 0.16), "pictures": 10, "removed": 41},
-            {"cap": 1, "rate": bounds(0.011, 0.003, 0.031), "pictures": 70, "removed": 825},
+            {
+                "cap": None,
+                "rate": bounds(0.213, 0.162, 0.269),
+                "rate_same_steps": bounds(0.213, 0.162, 0.269),
+                "pictures": 0,
+                "removed": 0,
+            },
+            {
+                "cap": 8,
+                "rate": bounds(0.121, 0.09, 0.16),
+                "rate_same_steps": bounds(0.121, 0.09, 0.16),
+                "pictures": 10,
+                "removed": 41,
+            },
+            {
+                "cap": 1,
+                "rate": bounds(0.011, 0.003, 0.031),
+                "rate_same_steps": bounds(0.011, 0.003, 0.031),
+                "pictures": 70,
+                "removed": 825,
+            },
         ],
     }
 

@@ -14,7 +14,7 @@ from copyrisk import registry
 from copyrisk.descriptors import Bytes, Descriptor
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
-from copyrisk.index.search import Floats, Integers, nearest
+from copyrisk.index.search import Floats, Index, Integers
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,21 @@ class Test(Protocol):
         """Compare each generation (m, d) with all references (n, d) and all controls (c, d), one row a picture."""
 
 
+class _Indexes:
+    """Indexes of the rows that a test was last given: a run compares many shards with the same references."""
+
+    def __init__(self, parts: NDArray[np.intp] | None = None):
+        self.parts = parts
+        self.kept: list[tuple[Bytes, Index]] = []
+
+    def of(self, rows: Bytes) -> Index:
+        for known, index in self.kept:
+            if known is rows:
+                return index
+        self.kept = [*self.kept[-1:], (rows, Index(rows, self.parts))]
+        return self.kept[-1][1]
+
+
 class TileTest:
     """The largest distance over 16 tiles of the picture (Carlini et al. 2023, section 4.2): a copy up to 0.15."""
 
@@ -54,15 +69,15 @@ class TileTest:
         self.threshold = 0.15 if threshold is None else threshold
         if not isinstance(descriptor, Pixels):
             raise UserError(f"--test tile compares pixels; --descriptor is {descriptor.specifier}. Use pixels:32.")
-        self.tiles: NDArray[np.intp] = descriptor.tiles()
+        self.indexes = _Indexes(descriptor.tiles())
 
     def check(self, references: int) -> None:
         """One reference is enough."""
 
     def score(self, generations: Bytes, references: Bytes, controls: Bytes) -> Scores:
         """Find the reference and the control whose worst tile is nearest."""
-        found = nearest(generations, references, parts=self.tiles)
-        control = nearest(generations, controls, parts=self.tiles)
+        found = self.indexes.of(references).nearest(generations)
+        control = self.indexes.of(controls).nearest(generations)
         return Scores(found.index, found.distances[:, 0], control.index, control.distances[:, :1].reshape(-1))
 
 
@@ -83,6 +98,7 @@ class RatioTest:
     def __init__(self, threshold: float | None, descriptor: Descriptor):
         """Take the published threshold 1 where none is given."""
         self.threshold = 1.0 if threshold is None else threshold
+        self.indexes = _Indexes()
 
     def check(self, references: int) -> None:
         """Two different references are needed, or there is no neighbourhood."""
@@ -91,8 +107,8 @@ class RatioTest:
 
     def score(self, generations: Bytes, references: Bytes, controls: Bytes) -> Scores:
         """Find the nearest reference and control and divide by the neighbourhood's scale."""
-        found = nearest(generations, references, k=self.neighbours)
-        control = nearest(generations, controls)
+        found = self.indexes.of(references).nearest(generations, k=self.neighbours)
+        control = self.indexes.of(controls).nearest(generations)
         # A generation that equals n references would divide by zero; it is a copy of each of them.
         scale = np.maximum(self.alpha * found.distances.mean(axis=1), np.finfo(np.float64).tiny)
         control_distance = control.distances[:, :1].reshape(-1)

@@ -70,9 +70,9 @@ class Law:
         a, b = self.precision * mean, self.precision * (1 - mean)
         return Estimate.of(-np.expm1(betaln(a, b + tries) - betaln(a, b)), confidence)
 
-    def overall(self, multiplicities: Floats, cap: int | None = None) -> Floats:
-        """The mean rate over pictures (n,) if none occurred more than `cap` times (None: as it is), a value a draw."""
-        levels, counts = np.unique(np.minimum(multiplicities, cap or np.inf), return_counts=True)
+    def overall(self, multiplicities: Floats) -> Floats:
+        """The mean rate over pictures (n,) that occur so often, one value a draw."""
+        levels, counts = np.unique(multiplicities, return_counts=True)
         shares = counts / counts.sum()
         return np.asarray(sum(share * self.mean(level) for share, level in zip(shares, levels, strict=True)))
 
@@ -87,13 +87,12 @@ class Spill:
     levels: Floats
     rates: Floats
 
-    def overall(self, multiplicities: Floats, cap: int | None = None) -> Floats:
-        """The rate of all such copies together if no picture (n,) occurred more than `cap` times, one value a draw.
+    def overall(self, multiplicities: Floats) -> Floats:
+        """The rate of all such copies together where pictures (n,) occur so often, one value a draw.
 
-        A picture that loses copies is taken to behave like those of the level that it comes down to.
+        A picture behaves like those of the highest level that it reaches.
         """
-        kept = np.minimum(multiplicities, cap or np.inf)
-        place = np.maximum(np.searchsorted(self.levels, kept, side="right") - 1, 0)
+        place = np.maximum(np.searchsorted(self.levels, multiplicities, side="right") - 1, 0)
         found: Floats = self.rates @ np.bincount(place, minlength=len(self.levels))
         return found
 
@@ -117,13 +116,24 @@ def spill_of(prompts: pd.DataFrame, shares: Floats, copied: pd.DataFrame, pictur
     return Spill(levels, found)
 
 
-def capped(law: Law, spill: Spill, multiplicities: Floats, cap: int | None, confidence: float = 0.95) -> Estimate:
+def capped(
+    law: Law,
+    spill: Spill,
+    multiplicities: Floats,
+    cap: int | None,
+    confidence: float = 0.95,
+    same_steps: bool = False,
+) -> Estimate:
     """The overall regurgitation rate if no picture occurred more than `cap` times (None: as it is).
 
-    Copies of the picture that was asked for follow the law, copies of others the spill. Both take each copy that stays
-    to be seen as often in training as before: the same number of passes over a smaller set.
+    Copies of the picture that was asked for follow the law, copies of others the spill. What counts is taken to be how
+    often training shows a picture. It makes the same number of passes over the smaller set; or, with `same_steps`, as
+    many steps as before, so that each copy that stays is shown more often.
     """
-    both = law.overall(multiplicities, cap) + spill.overall(multiplicities, cap)
+    kept = np.minimum(multiplicities, cap or np.inf)
+    if same_steps:
+        kept = kept * (multiplicities.sum() / kept.sum())
+    both = law.overall(kept) + spill.overall(kept)
     return Estimate.of(np.minimum(both, 1), confidence)
 
 

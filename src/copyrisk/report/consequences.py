@@ -118,6 +118,7 @@ def _caps(fitted: Law, spill: Spill, pictures: pd.DataFrame, most: int, confiden
         {
             "cap": cap,
             "rate": _estimate(capped(fitted, spill, multiplicity, cap, confidence)),
+            "rate_same_steps": _estimate(capped(fitted, spill, multiplicity, cap, confidence, same_steps=True)),
             "pictures": 0 if cap is None else int((multiplicity > cap).sum()),
             "removed": 0 if cap is None else int((multiplicity - cap).clip(min=0).sum()),
         }
