@@ -68,7 +68,7 @@ def plan(run: Run, options: Options) -> pa.Table:
             "strata": options.strata,
             "max_prompts": _most(options),
             "max_control_prompts": options.max_control_prompts,
-            "generations": None if drawn else generations,
+            "generations": None if drawn or generator.listing is not None else generations,
             "seed": options.seed,
         },
         inputs={"prompts": digest(prompts)},
