@@ -94,7 +94,7 @@ def test_images_of_other_prompts_are_noted(count: int, text: str) -> None:
 
 def test_drawn_prompts_are_counted_as_different_ones() -> None:
     given = facts(31, 250, None, "unproven")
-    given["design"]["generations"] = None
+    given["design"] |= {"generations": None, "budget": 100}
     assert "250 images from 50 different prompts)" in sentence(given, ["reference"])
 
 

@@ -65,7 +65,7 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
     found += _unfinished(facts)
     asked = sum(row["pictures"] for row in facts["strata"])
     # Where prompts were drawn one by one, those that were not drawn are allowed for.
-    fixed = facts["design"]["generations"] is not None or facts["options"].get("max_prompts") is not None
+    fixed = not _drawn(facts) or facts["options"].get("max_prompts") is not None
     if fixed and facts["strata"] and facts["strata"][0]["multiplicity_low"] is not None and asked < counts["pictures"]:
         found.append(
             f"{asked:,} of the {counts['pictures']:,} different reference pictures were asked for by their caption. "
@@ -79,7 +79,7 @@ def _asked(facts: dict[str, Any], roles: list[str]) -> str:
     images = _count(facts["counts"]["generations"], "image")
     if "unconditional" in roles:
         return images
-    prompts, drawn = facts["counts"]["prompts"], facts["design"]["generations"] is None
+    prompts, drawn = facts["counts"]["prompts"], _drawn(facts)
     return f"{images} from {prompts:,} {'different ' if drawn else ''}{_plural('prompt', prompts)}"
 
 
@@ -124,6 +124,11 @@ def _compared(facts: dict[str, Any]) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number:,} {_plural(word, number)}"
+
+
+def _drawn(facts: dict[str, Any]) -> bool:
+    """Whether prompts were drawn one by one, and did not each get the same number of images."""
+    return facts["design"]["budget"] is not None or facts["design"]["precision"] is not None
 
 
 def _plural(word: str, count: int) -> str:
