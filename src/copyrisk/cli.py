@@ -17,7 +17,17 @@ import click
 
 from copyrisk import __version__
 from copyrisk.errors import UserError
-from copyrisk.options import STAGES, DemoOptions, FadeOptions, Options, TestbedOptions, flag, of, of_stage
+from copyrisk.options import (
+    STAGES,
+    DemoOptions,
+    DuplicatesOptions,
+    FadeOptions,
+    Options,
+    TestbedOptions,
+    flag,
+    of,
+    of_stage,
+)
 
 EPILOG = """\b
 Examples:
@@ -27,6 +37,8 @@ Examples:
   copyrisk audit --model folder:./generated \\
       --references train.parquet                 images that were made elsewhere
   copyrisk report --out copyrisk-run --pairs 200 more picture pairs in the report of a run
+  copyrisk duplicates ./train                    which images are the same picture, and how often each occurs
+  copyrisk duplicates ./delivery --against ./all which of these images are there already
   copyrisk estimate --example                    a published estimate of the risk, and the same corrected
   copyrisk estimate --template > mine.toml       your own: fill it in, then copyrisk estimate mine.toml
 
@@ -86,7 +98,7 @@ def _options(chosen: list["Field[Any]"], cls: type) -> Callable[[Callable[..., A
         for each in reversed(chosen):
             kinds = [kind for kind in get_args(hints[each.name]) or (hints[each.name],) if kind is not type(None)]
             command = click.option(
-                flag(each.name),
+                *{each.metadata.get("spelled", flag(each.name)): 0, flag(each.name): 0},
                 each.name,
                 default=each.default,
                 show_default=each.default not in (None, False),
@@ -132,7 +144,11 @@ def _print_answer(result: Any, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.facts, ensure_ascii=False))
         return
+    from copyrisk.report.meaning import even_odds
+
     click.echo(textwrap.fill(result.sentence, 100))
+    if result.regurgitation.trials:
+        click.echo(textwrap.fill(even_odds(result.facts), 100))
     for note in result.facts["notes"]:
         click.echo(textwrap.fill(f"Note: {note}", 100))
     click.echo(f"Report: {result.report}")
@@ -165,8 +181,150 @@ def _stage_command(stage: str) -> None:
             click.echo(f"Report: {result}")
 
 
-for _stage in STAGES:
+for _stage in STAGES[2:]:
     _stage_command(_stage)
+
+
+class _IndexGroup(click.Group):
+    """`copyrisk index info|add|remove`; whatever else follows `index` is for the command named `[IMAGES]`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["[IMAGES]", *args])
+
+
+INDEX_EPILOG = """\b
+An index for itself:
+  copyrisk index ./train --out INDEX       make it, or go on where that was interrupted
+  copyrisk index info INDEX [--verify]     what is in it; compare all contents with their hashes
+  copyrisk index add INDEX ./more          add what it does not have, repair what was damaged
+  copyrisk index remove INDEX ID...        forget images (their files are not touched)
+
+\b
+A stage of an audit, on the run folder --out:
+  copyrisk index --references ./train --controls ./held_out --out RUN
+"""
+
+
+@cli.group("index", cls=_IndexGroup, help=STAGE_HELP["index"])
+def index_group() -> None:  # noqa: D103 - its help is that of the command below
+    pass
+
+
+@index_group.command("[IMAGES]", help=STAGE_HELP["index"], epilog=INDEX_EPILOG)
+@click.argument("images", required=False, metavar="")
+@_options(of_stage("index"), Options)
+@click.pass_context
+def index(ctx: click.Context, /, images: str | None, **options: Any) -> None:  # noqa: D103
+    if images is None:
+        from copyrisk import stages
+
+        click.echo(f"index: {stages.index(**options).num_rows:,} rows in {options['out']}")
+        return
+    if given := _given(ctx) & {"references", "controls"}:
+        raise UserError(f"{flag(given.pop())} belongs to a stage of an audit, '{images}' to an index of its own.")
+    if "out" not in _given(ctx):
+        raise UserError(f"say where the index is to be: copyrisk index {images} --out INDEX")
+    from copyrisk.index.update import build
+
+    _print_added(build(images, options["out"], options["descriptor"], options["workers"]), options["out"])
+
+
+@index_group.command("info")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.option("--verify", is_flag=True, help="Compare the contents of all shards with their hashes.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def index_info(index: Path, verify: bool, as_json: bool) -> None:
+    """Say what is in an index, whether it is whole, and which images could not be read."""
+    from copyrisk.index.store import open_index
+    from copyrisk.index.update import info
+
+    facts = info(open_index(index, verify))
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    click.echo(
+        f"{facts['images']:,} images, described by {facts['descriptor']}; {facts['shards']} shards, "
+        f"{facts['bytes']:,} bytes, {'contents verified' if verify else 'sizes verified'}"
+    )
+    for source in facts["sources"]:
+        click.echo(f"  {source['images']:,} from {source['source']}")
+    for each in facts["unreadable"]:
+        click.echo(f"  cannot be read: {each['id']}: {each['error']}")
+
+
+@index_group.command("add")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("images")
+@click.option("--workers", default=0, type=click.IntRange(0), help="Threads that decode; 0 takes one a processor.")
+def index_add(index: Path, images: str, workers: int) -> None:
+    """Add the images of a collection that an index does not have yet; describe again what was damaged."""
+    from copyrisk.index.update import add
+
+    _print_added(add(index, images, workers), index)
+
+
+@index_group.command("remove")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("ids", nargs=-1)
+@click.option("--damaged", is_flag=True, help="Remove all images whose rows were damaged.")
+def index_remove(index: Path, ids: tuple[str, ...], damaged: bool) -> None:
+    """Remove images from an index by their ids; the files are not touched."""
+    from copyrisk.index.update import remove
+
+    if not ids and not damaged:
+        raise UserError("say which images: copyrisk index remove INDEX ID..., or --damaged.")
+    click.echo(f"{remove(index, ids, damaged):,} images removed from {index}")
+
+
+def _print_added(done: Any, index: Path) -> None:
+    click.echo(
+        f"{done.described:,} images described ({done.replaced:,} in place of older ones), {done.present:,} were there; "
+        f"{done.total:,} images in {index}" + (f", {done.unreadable:,} cannot be read" if done.unreadable else "")
+    )
+
+
+def _given(ctx: click.Context) -> set[str]:
+    """Return the names of the parameters that stood on the command line."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    return {name for name, source in sources.items() if source is click.core.ParameterSource.COMMANDLINE}
+
+
+@cli.command("duplicates")
+@click.argument("collection", required=False)
+@_options(of(DuplicatesOptions), DuplicatesOptions)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.pass_context
+def duplicates(ctx: click.Context, /, collection: str | None, as_json: bool, **options: Any) -> None:
+    """Find the duplicates in COLLECTION (images or an index), or of --against in it.
+
+    Writes pairs.parquet, images.parquet, clusters.parquet and gallery.html into --out. Without COLLECTION it is a stage
+    of an audit, on the run folder --out.
+    """
+    if collection is None:
+        _duplicates_stage({name: value for name, value in options.items() if name in _given(ctx)})
+        return
+    from copyrisk.duplicates.find import find_duplicates
+    from copyrisk.duplicates.page import summary
+
+    found = find_duplicates(collection, DuplicatesOptions(**options))
+    if as_json:
+        click.echo(json.dumps(found.facts, ensure_ascii=False))
+        return
+    for line in summary(found.facts):
+        click.echo(textwrap.fill(line, 100))
+    if found.keep is not None:
+        click.echo(f"What to keep: {options['list'] or options['out'] / 'keep.csv'}")
+    click.echo(f"Pairs: {options['out'] / 'pairs.parquet'}\nGallery: {found.page}")
+
+
+def _duplicates_stage(options: dict[str, Any]) -> None:
+    from copyrisk import stages
+
+    if other := options.keys() - {"out", "duplicate_distance"}:
+        names = ", ".join(sorted(flag(name) for name in other))
+        raise UserError(f"{names}: say of which images, as in: copyrisk duplicates ./train {names.split(',')[0]} ...")
+    result = stages.duplicates(**options)
+    click.echo(f"duplicates: {result.num_rows:,} rows in {options.get('out', Options().out)}")
 
 
 @cli.command()

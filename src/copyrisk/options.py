@@ -129,6 +129,41 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DuplicatesOptions:
+    """The options of `copyrisk duplicates COLLECTION`."""
+
+    against: str | None = _option(None, "", "Another collection or index: find the images of COLLECTION in it.")
+    duplicate_distance: float = _option(
+        0.05,
+        "",
+        "Two images at most this far apart (root mean square, 0 to 1) can be the same picture.",
+        minimum=0,
+        spelled="--distance",
+    )
+    likeness: float = _option(
+        0.9,
+        "",
+        "The same picture must also be at least so much alike: 1 equal, 0 no more than two of the same mean colour.",
+        minimum=0,
+        maximum=0.999,
+    )
+    nearest: int | None = _option(
+        None, "", "List the so many nearest of each image in pairs.parquet, duplicates or not.", minimum=1
+    )
+    keep: int | None = _option(None, "", "List what to keep for no picture to occur more often than this.", minimum=1)
+    list: Path | None = _option(None, "", "Where to write this list (.csv or .parquet); keep.csv in --out by default.")
+    out: Path = _option(Path("copyrisk-duplicates"), "", "The folder for tables, page and indexes; of a stage the run.")
+    clusters: int = _option(24, "", "Clusters on the page.", minimum=0)
+    descriptor: str | None = _option(None, "", "How images are described, by default pixels:32 or as an index is.")
+    workers: int = _option(0, "", "Threads that decode images; 0 takes one a processor.", minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.list is not None:
+            object.__setattr__(self, "list", Path(self.list))
+        _check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TestbedOptions:
     """The options of `copyrisk testbed train`."""
 

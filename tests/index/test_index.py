@@ -13,6 +13,7 @@ from copyrisk.collections.decode import decode
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
 from copyrisk.index import descriptors_of, index, read_collection, readable, unreadable
+from copyrisk.index import rows as row_room
 from copyrisk.options import Options
 from copyrisk.run import Run
 
@@ -43,7 +44,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen.append(data)
         return decode(data)
 
-    monkeypatch.setattr(room, "decode", spy)
+    monkeypatch.setattr(row_room, "decode", spy)
     return seen
 
 

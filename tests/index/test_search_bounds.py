@@ -216,11 +216,15 @@ def test_a_pair_is_found_at_an_offset_that_swallows_its_distance_in_float32() ->
     assert (i.tolist(), j.tolist(), distance.tolist()) == ([0], [1], [1 / 64])
 
 
-def test_a_query_far_outside_the_references_has_its_nearest() -> None:
-    references = cloud(40, 8)
-    queries = np.full((1, 8), 1e30, np.float32)
-    found = Index(references).nearest(queries, 3)
-    assert np.array_equal(found.distances, np.sort(one_by_one(queries, references), axis=1)[:, :3])
+@pytest.mark.parametrize("far", [1e10, 1e30, 3e38])
+def test_a_query_far_outside_the_references_has_its_nearest(far: float) -> None:
+    references = cloud(40, 8) * np.float32(1e-3)
+    references[0] = 0.01
+    queries = np.array([[far] + [0] * 7], np.float32)
+    found = Index(references).nearest(queries)
+    # In float64 all are as far from it: the lowest of them is the first.
+    assert found.index.tolist() == squares_one_by_one(queries, references).argmin(axis=1).tolist()
+    assert found.distances.tolist() == one_by_one(queries, references).min(axis=1, keepdims=True).tolist()
 
 
 def test_components_rule_out_nearly_all_pairs_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:

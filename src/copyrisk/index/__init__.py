@@ -2,28 +2,27 @@
 
 Tables `references` and `controls`, one row an image: `id` (the collection's; where an earlier row has the same, its
 position is appended: `7#12`), `position`, `caption`, `width`, `height`, `sha256` (of the encoded bytes), `descriptor`
-(uint8 list) and `error` (why it is unreadable; the descriptor is then null).
+(list of uint8 or float32) and `error` (why it is unreadable; the descriptor is then null).
 """
 
 from functools import partial
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from copyrisk.collections import Collection, Item, open_collection
-from copyrisk.collections.decode import decode
-from copyrisk.descriptors import Bytes, Descriptor, open_descriptor
-from copyrisk.errors import UnreadableImage, UserError
+from copyrisk.collections import Collection, open_collection
+from copyrisk.descriptors import Descriptor, open_descriptor
+from copyrisk.errors import UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
+from copyrisk.index.rows import describe, descriptors_of, image_table, readable, unreadable
 from copyrisk.options import Options
 from copyrisk.parallel import batched, in_threads, thread_pool
 from copyrisk.progress import bar
 from copyrisk.run import Run, log
+
+__all__ = ["describe", "descriptors_of", "index", "read_collection", "readable", "unreadable"]
 
 SHARD_ROWS = 2048
 BATCH_ROWS = 128
@@ -65,39 +64,9 @@ def index(run: Run, options: Options) -> pa.Table:
 def read_collection(run: Run, name: str) -> pa.Table:
     """Return the table `references` or `controls` of a run; an empty one where no controls were given."""
     table = read_shards(run.folder / name)
-    return table if table is not None else _table([], run.record("index")["options"]["descriptor"])
-
-
-def readable(table: pa.Table) -> pa.Table:
-    """Return the rows of an index table whose image could be read."""
-    return table.filter(pc.is_null(table["error"]))
-
-
-def unreadable(table: pa.Table) -> pa.Table:
-    """Return `id` and `error` of the rows of an index table whose image could not be read."""
-    return table.filter(pc.is_valid(table["error"])).select(["id", "error"])
-
-
-def descriptors_of(table: pa.Table) -> Bytes:
-    """Return the descriptors of a table without unreadable rows as one array: shape (rows, dimensions), uint8."""
-    column = table["descriptor"].combine_chunks()
-    return np.asarray(column.flatten()).reshape(len(table), column.type.list_size)
-
-
-def describe(item: Item, descriptor: Descriptor) -> dict[str, Any]:
-    """Return the index row of one item; an image that cannot be read gives a row with the reason in `error`."""
-    row: dict[str, Any] = {"id": item.id, "position": item.position, "caption": item.caption}
-    try:
-        data = item.read()
-        image = decode(data)
-    except UnreadableImage as error:
-        return row | {"error": str(error)}
-    return row | {
-        "width": image.width,
-        "height": image.height,
-        "sha256": sha256(data).hexdigest(),
-        "descriptor": descriptor.describe(image),
-    }
+    return (
+        table if table is not None else image_table([], open_descriptor(run.record("index")["options"]["descriptor"]))
+    )
 
 
 def _describe_all(collection: Collection, descriptor: Descriptor, folder: Path, workers: int, name: str) -> None:
@@ -115,7 +84,7 @@ def _describe_all(collection: Collection, descriptor: Descriptor, folder: Path, 
             for batch in shard:
                 rows += in_threads(pool, partial(describe, descriptor=descriptor), batch)
                 progress.update(len(batch))
-            write_table(_shard(folder, number), _table(_distinct(rows, ids), descriptor.specifier))
+            write_table(_shard(folder, number), image_table(_distinct(rows, ids), descriptor))
     failed = sum(unreadable(read_table(path, ["id", "error"])).num_rows for path in shard_paths(folder))
     if failed:
         log.warning("%s: %d of %d images cannot be read; the report lists them", name, failed, total)
@@ -132,19 +101,3 @@ def _distinct(rows: list[dict[str, Any]], ids: set[str]) -> list[dict[str, Any]]
             row["id"] += f"#{row['position']}"
         ids.add(row["id"])
     return rows
-
-
-def _table(rows: list[dict[str, Any]], specifier: str) -> pa.Table:
-    schema = pa.schema(
-        [
-            ("id", pa.string()),
-            ("position", pa.int64()),
-            ("caption", pa.string()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("sha256", pa.string()),
-            ("descriptor", pa.list_(pa.uint8(), open_descriptor(specifier).dimensions)),
-            ("error", pa.string()),
-        ]
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
