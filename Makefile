@@ -14,5 +14,12 @@ format:   ## let ruff put the code in order
 	ruff check --fix .
 	ruff format .
 
-bench:    ## measurements: minutes, not part of CI
+bench:    ## measurements: an hour and more, not part of CI
 	python benchmarks/demo.py
+	python benchmarks/coverage.py
+	python benchmarks/coverage_combined.py
+	python benchmarks/rare_events.py
+	python benchmarks/duplication_law.py
+	python benchmarks/fuzz_decoding.py
+	@echo "With data of your own: benchmarks/near_duplicates.py CIFAR10_TRAIN.parquet (needs faiss-cpu),"
+	@echo "benchmarks/prompt_advice.py FOLDER."
