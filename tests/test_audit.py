@@ -464,3 +464,45 @@ def test_other_settings_are_drawn_for_anew_and_no_image_is_made_for_the_verdicts
     assert result.regurgitation.successes == 0
     assert result.generations().num_rows == 140
     assert same(result, audit(world, budget=140, out="fresh"))
+
+
+def test_a_threshold_read_off_the_controls_is_passed_by_as_few_as_asked(world: Path) -> None:
+    result = audit(world, false_positive_rate=0.3)
+    found = result.facts["test"]["calibration"]
+    assert found["source"] == "controls" and found["smallest"] <= 0.3
+    matches = result.matches.to_pandas()
+    assert (matches["verdict"] == "copy").equals(matches["statistic"] <= found["threshold"])
+    assert (matches["control_verdict"] == "copy").equals(matches["control_statistic"] <= found["threshold"])
+    assert result.facts["test"]["threshold"] == found["threshold"] != 0.15
+    assert f"--false-positive-rate {0.3}" in result.facts["command"]
+    assert "--threshold" not in result.facts["command"]
+    assert "read off the controls" in result.report.read_text()
+
+
+def test_a_rate_that_the_controls_cannot_show_is_said(world: Path) -> None:
+    result = audit(world, false_positive_rate=1e-4)
+    assert result.facts["test"]["calibration"]["smallest"] > 1e-4
+    assert not (result.matches.to_pandas()["control_verdict"] == "copy").any()
+    assert any("A false-positive rate of 0.01" in note for note in result.facts["notes"])
+
+
+def test_without_controls_the_references_are_compared_with_each_other(world: Path) -> None:
+    result = audit(world, controls=None, false_positive_rate=0.4)
+    found = result.facts["test"]["calibration"]
+    assert (found["source"], found["statistics"]) == ("references", 6)
+    # Noise is far from other noise and a copy is not.
+    assert result.facts["counts"]["copies"] > 0
+
+
+def test_going_back_to_a_given_threshold_gives_what_a_fresh_run_gives(world: Path) -> None:
+    audit(world, false_positive_rate=0.3)
+    again = audit(world)
+    fresh = audit(world, out="fresh")
+    assert again.matches.equals(fresh.matches) and again.rates == fresh.rates
+
+
+def test_a_found_threshold_and_a_given_one_or_a_budget_do_not_go_together(world: Path) -> None:
+    with pytest.raises(UserError, match="leave one of them out"):
+        audit(world, false_positive_rate=0.01, threshold=0.1)
+    with pytest.raises(UserError, match="in a run of its own"):
+        audit(world, false_positive_rate=0.01, budget=100)

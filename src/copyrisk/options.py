@@ -97,11 +97,21 @@ class Options:
     test: str = _option(
         "tile",
         "match",
-        "What counts as a copy: tile (no part of the picture differs by more than the threshold) or ratio (much nearer "
-        "than to other references).",
+        "What counts as a copy: tile (no part of the picture differs by more than the threshold), ratio (much nearer "
+        "than to other references), second (than to the second nearest) or similarity (of a network's rows).",
     )
     threshold: float | None = _option(
-        None, "match", "The test's threshold; as published where not given (tile 0.15, ratio 1).", minimum=0
+        None,
+        "match",
+        "The test's threshold; as published where not given (tile 0.15, ratio 1, second 1/3, similarity 0.5).",
+        minimum=0,
+    )
+    false_positive_rate: float | None = _option(
+        None,
+        "match",
+        "Read the threshold off the controls: at most this share of generations passes by accident (0.001).",
+        minimum=1e-9,
+        maximum=0.5,
     )
     confidence: float = _option(0.95, "plan rates", "Coverage of the intervals.", minimum=0.5, maximum=0.9999)
     sensitivity: str | None = _option(
@@ -116,6 +126,15 @@ class Options:
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
         _check(self)
+        if self.false_positive_rate is not None and self.threshold is not None:
+            raise UserError(
+                "--false-positive-rate finds the threshold and --threshold gives it: leave one of them out."
+            )
+        if self.adaptive and self.false_positive_rate is not None:
+            raise UserError(
+                "--false-positive-rate needs all images before the first verdict, and --budget and --precision choose "
+                "images by verdicts. Find the threshold in a run of its own and give it as --threshold."
+            )
         if self.adaptive and self.generations is not None:
             raise UserError(
                 "--generations says how many images each prompt gets, and --budget and --precision let the "

@@ -3,7 +3,7 @@ import pytest
 
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
-from copyrisk.matching.tests import RatioTest, TileTest, open_test
+from copyrisk.matching.tests import RatioTest, SecondTest, SimilarityTest, TileTest, open_test
 
 PIXELS = Pixels("8")
 NONE = np.empty((0, PIXELS.dimensions), np.uint8)
@@ -77,3 +77,34 @@ def test_ratio_needs_two_different_references() -> None:
 def test_an_unknown_test_names_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'ratio'"):
         open_test("ration", None, PIXELS)
+
+
+def test_second_divides_by_the_distance_to_the_second_nearest() -> None:
+    references = np.stack([grey(100), grey(130), grey(200)])
+    scores = SecondTest(None, PIXELS).score(grey(107)[None], references, references[2:])
+    assert scores.reference.tolist() == [0]
+    assert scores.reference_statistic == pytest.approx([7 / 23])
+    assert scores.control_statistic == pytest.approx([93 / 23])
+    assert SecondTest(None, PIXELS).threshold == pytest.approx(1 / 3)
+
+
+def test_second_needs_two_different_references() -> None:
+    with pytest.raises(UserError, match="at least two different references"):
+        SecondTest(None, PIXELS).check(1)
+
+
+class Network:
+    specifier, dimensions, dtype, metric = "network", 2, "float32", "cosine"
+
+
+def test_similarity_is_one_minus_the_cosine() -> None:
+    references = np.array([[3, 0], [1, 1]], np.float32)
+    scores = SimilarityTest(None, Network()).score(np.array([[0, 2]], np.float32), references, references[:1])  # type: ignore[arg-type]
+    assert scores.reference.tolist() == [1]
+    assert scores.reference_statistic == pytest.approx([1 - np.sqrt(0.5)])
+    assert scores.control_statistic == pytest.approx([1.0])
+
+
+def test_similarity_wants_a_network() -> None:
+    with pytest.raises(UserError, match="rows of a network; --descriptor is pixels:8"):
+        SimilarityTest(None, PIXELS)

@@ -159,6 +159,7 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
         "test": {
             "name": "ratio",
             "threshold": 1.0,
+            "calibration": None,
             "statistic": "the distance to the nearest reference, divided by half the mean distance between that "
             "reference and its 50 nearest neighbours",
             "source": "Carlini et al. 2023, section 5.1",

@@ -14,6 +14,7 @@ def rate(copies: int, images: int) -> dict[str, Any]:
 def facts(copies: int, images: int, controls: dict[str, Any] | None, verdict: str) -> dict[str, Any]:
     return {
         "answer": {"verdict": verdict, "regurgitation": rate(copies, images), "controls": controls},
+        "test": {"calibration": None},
         "counts": {
             "generations": images,
             "prompts": 50,

@@ -14,7 +14,7 @@ from copyrisk import registry
 from copyrisk.descriptors import Bytes, Descriptor
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
-from copyrisk.index.search import Floats, Index, Integers
+from copyrisk.index.search import Floats, Index, Integers, Metric
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Test(Protocol):
 class _Indexes:
     """Indexes of the rows that a test was last given: a run compares many shards with the same references."""
 
-    def __init__(self, parts: NDArray[np.intp] | None = None):
-        self.parts = parts
+    def __init__(self, parts: NDArray[np.intp] | None = None, metric: Metric = "euclidean"):
+        self.parts, self.metric = parts, metric
         self.kept: list[tuple[Bytes, Index]] = []
 
     def of(self, rows: Bytes) -> Index:
         for known, index in self.kept:
             if known is rows:
                 return index
-        self.kept = [*self.kept[-1:], (rows, Index(rows, self.parts))]
+        self.kept = [*self.kept[-1:], (rows, Index(rows, self.parts, self.metric))]
         return self.kept[-1][1]
 
 
@@ -98,7 +98,7 @@ class RatioTest:
     def __init__(self, threshold: float | None, descriptor: Descriptor):
         """Take the published threshold 1 where none is given."""
         self.threshold = 1.0 if threshold is None else threshold
-        self.indexes = _Indexes()
+        self.indexes = _Indexes(metric=metric_of(descriptor))
 
     def check(self, references: int) -> None:
         """Two different references are needed, or there is no neighbourhood."""
@@ -114,6 +114,74 @@ class RatioTest:
         control_distance = control.distances[:, :1].reshape(-1)
         control_statistic = control_distance / scale if len(controls) else control_distance
         return Scores(found.index, found.distances[:, 0] / scale, control.index, control_statistic)
+
+
+class SecondTest:
+    """The distance to the nearest reference against that to the second nearest: a copy up to 1/3.
+
+    Gu et al. 2023 (arXiv 2310.02664). As in `RatioTest`, a picture counts once,
+    however often it occurs, and a control is measured against the references' second nearest.
+    """
+
+    name = "second"
+    statistic = "the distance to the nearest reference, divided by that to the second nearest"
+    source = "Gu et al. 2023 (arXiv 2310.02664)"
+
+    def __init__(self, threshold: float | None, descriptor: Descriptor):
+        """Take the published threshold 1/3 where none is given."""
+        self.threshold = 1 / 3 if threshold is None else threshold
+        self.indexes = _Indexes(metric=metric_of(descriptor))
+
+    def check(self, references: int) -> None:
+        """Two different references are needed."""
+        if references < 2:
+            raise UserError("--test second needs at least two different references. Use --test tile.")
+
+    def score(self, generations: Bytes, references: Bytes, controls: Bytes) -> Scores:
+        """Find the nearest reference and control and divide by the distance to the second nearest reference."""
+        found = self.indexes.of(references).nearest(generations, k=2)
+        control = self.indexes.of(controls).nearest(generations)
+        scale = np.maximum(found.distances[:, -1], np.finfo(np.float64).tiny)
+        control_distance = control.distances[:, :1].reshape(-1)
+        control_statistic = control_distance / scale if len(controls) else control_distance
+        return Scores(found.index, found.distances[:, 0] / scale, control.index, control_statistic)
+
+
+class SimilarityTest:
+    """The cosine distance of a network's rows, 1 − similarity: a copy up to 0.5.
+
+    Somepalli et al. 2023 (CVPR) call an image whose SSCD similarity to a training image is above 0.5 replicated. Other
+    networks need a threshold of their own.
+    """
+
+    name = "similarity"
+    statistic = "1 − the cosine similarity to the most similar reference, 0 to 2"
+    source = "Somepalli et al. 2023 (arXiv 2212.03860), for SSCD"
+
+    def __init__(self, threshold: float | None, descriptor: Descriptor):
+        """Take the published threshold 0.5 where none is given."""
+        self.threshold = 0.5 if threshold is None else threshold
+        if metric_of(descriptor) != "cosine":
+            raise UserError(
+                f"--test similarity compares the rows of a network; --descriptor is {descriptor.specifier}. Use "
+                "sscd:FILE, or another network."
+            )
+        self.indexes = _Indexes(metric="cosine")
+
+    def check(self, references: int) -> None:
+        """One reference is enough."""
+
+    def score(self, generations: Bytes, references: Bytes, controls: Bytes) -> Scores:
+        """Find the most similar reference and control."""
+        found = self.indexes.of(references).nearest(generations)
+        control = self.indexes.of(controls).nearest(generations)
+        return Scores(found.index, found.distances[:, 0], control.index, control.distances[:, :1].reshape(-1))
+
+
+def metric_of(descriptor: Descriptor) -> Metric:
+    """Return the metric of a descriptor; one from another package may know nothing of it."""
+    metric: Metric = getattr(descriptor, "metric", "euclidean")
+    return metric
 
 
 def open_test(name: str, threshold: float | None, descriptor: Descriptor) -> Test:

@@ -45,6 +45,13 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
             f"{scale:.1f} times as many pictures to hit, accidental hits on references are up to that much more "
             "frequent than on controls; the verdict takes this into account."
         )
+    calibration = facts["test"]["calibration"]
+    if calibration and calibration["smallest"] > calibration["requested"]:
+        found.append(
+            f"A false-positive rate of {percent(calibration['requested'])} was asked for. The "
+            f"{calibration['statistics']:,} statistics of {calibration['source']} can only show one of "
+            f"{percent(calibration['smallest'], 'up')}; the threshold is that of this rate. More of them would do."
+        )
     if counts["control_pictures_dropped"]:
         found.append(
             f"{counts['control_pictures_dropped']:,} controls look like a reference, so the model may have seen them; "

@@ -37,7 +37,7 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
     matched = run.record("match")
     test = open_test(
         matched["options"]["test"],
-        matched["options"]["threshold"],
+        matched["threshold"],
         open_descriptor(run.record("index")["options"]["descriptor"]),
     )
     confidence, extent = run.record("rates")["options"]["confidence"], run.record("plan").get("extent")
@@ -79,6 +79,7 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         "test": {
             "name": test.name,
             "threshold": test.threshold,
+            "calibration": matched["calibration"],
             "statistic": test.statistic,
             "source": test.source,
             "descriptor": run.record("index")["options"]["descriptor"],
