@@ -21,5 +21,6 @@ bench:    ## measurements: an hour and more, not part of CI
 	python benchmarks/rare_events.py
 	python benchmarks/duplication_law.py
 	python benchmarks/fuzz_decoding.py
-	@echo "With data of your own: benchmarks/near_duplicates.py CIFAR10_TRAIN.parquet (needs faiss-cpu),"
-	@echo "benchmarks/prompt_advice.py FOLDER."
+	@echo "With data of your own: near_duplicates.py, approximate.py and checking.py CIFAR10_TRAIN.parquet;"
+	@echo "robustness.py and verdicts.py CIFAR10_TRAIN.parquet PHOTOS.parquet; indexing.py and cliques.py PHOTOS.parquet;"
+	@echo "prompt_advice.py FOLDER. Rivals are libraries of their own: faiss-cpu, pdqhash, ImageHash, simplejpeg."

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 import copyrisk
 from copyrisk import stages
@@ -25,6 +26,7 @@ GENERATOR = """
 import numpy as np
 from pathlib import Path
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 FOLDER = Path(__file__).parent
 
@@ -71,7 +73,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def audit(world: Path, function: str = "make", **options: object) -> copyrisk.Audit:
     module = f"maker_{world.name.replace('-', '_')}"
     given = {"references": "references", "controls": "controls", "out": "run", "descriptor": "pixels:16", **options}
-    return copyrisk.audit(model=f"python:{module}:{function}", **given)  # type: ignore[arg-type]
+    return copyrisk.audit(**{"model": f"python:{module}:{function}", **given})  # type: ignore[arg-type]
 
 
 def test_copies_are_counted_and_controls_are_clean(world: Path) -> None:
@@ -506,3 +508,69 @@ def test_a_found_threshold_and_a_given_one_or_a_budget_do_not_go_together(world:
         audit(world, false_positive_rate=0.01, threshold=0.1)
     with pytest.raises(UserError, match="in a run of its own"):
         audit(world, false_positive_rate=0.01, budget=100)
+
+
+def test_the_test_verdict_finds_a_part_and_shows_where(world: Path) -> None:
+    references = [np.asarray(Image.open(path).convert("RGB")) for path in sorted((world / "references").glob("?.png"))]
+    smooth = np.random.default_rng(5)
+    for number in range(6):
+        photograph(smooth).save(world / "references" / f"{number}.png")
+    for copy in ("0b", "0c"):
+        Image.open(world / "references" / "0.png").save(world / "references" / f"{copy}.png")
+    for number in range(100, 140):
+        photograph(smooth).save(world / "controls" / f"{number}.png")
+    assert len(references) == 6
+    (world / "parts.py").write_text(PARTS)
+    result = audit(
+        world, model="python:parts:make", test="verdict", descriptor="pixels:32", generations=6, max_control_prompts=10
+    )
+    matches = result.matches.to_pandas().merge(result.plan.to_pandas()[["prompt_id", "prompt", "role"]], on="prompt_id")
+    asked = matches[matches["role"] == "reference"]
+    halves, wholes = asked[asked["seed"] % 2 == 0], asked[asked["seed"] % 2 == 1]
+    assert (halves["verdict"] == "partial copy").mean() > 0.8
+    assert (wholes["verdict"] == "copy").mean() > 0.8
+    assert (matches["control_verdict"] == "copy").mean() < 0.05
+    assert 0.3 < halves["share"].median() < 0.7
+    # Copies of a part count as copies.
+    assert result.facts["counts"]["copies"] == (asked["verdict"] != "no copy").sum()
+    pair = next(pair for pair in result.facts["pairs"] if pair["verdict"] == "partial copy")
+    assert 0.2 < pair["share"] < 0.8
+    assert "of the picture (outlined)" in result.report.read_text(encoding="utf-8")
+
+
+def photograph(generator: np.random.Generator, side: int = 48) -> Image.Image:
+    planes = []
+    for _ in range(3):
+        radii = (0.7, 1.5, 3, 6, 12)
+        values = sum(gaussian_filter(generator.standard_normal((side, side)), radius) * radius for radius in radii)
+        planes.append(128 + 50 * values / values.std())
+    return Image.fromarray(np.clip(np.stack(planes, axis=-1), 0, 255).astype(np.uint8))
+
+
+# Gives back the reference that the prompt names, with an even seed only its left half beside something else.
+PARTS = """
+import numpy as np
+from pathlib import Path
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter
+
+FOLDER = Path(__file__).parent
+
+def make(prompts, seeds):
+    return [one(prompt, seed) for prompt, seed in zip(prompts, seeds)]
+
+def one(prompt, seed):
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal((48, 48, 3))
+    new = sum(gaussian_filter(noise, (radius, radius, 0)) * radius for radius in (0.7, 1.5, 3, 6, 12))
+    new = np.clip(128 + 50 * new / new.std(), 0, 255).astype(np.uint8)
+    path = FOLDER / "references" / f"{prompt.split()[-1]}.png"
+    if not path.exists():
+        return new
+    old = np.asarray(Image.open(path).convert("RGB"))
+    if seed % 2:
+        return old
+    new[:, :24] = old[:, 12:36]
+    return new
+"""

@@ -13,6 +13,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from copyrisk.errors import UserError
 
+DESCRIPTOR = "photo"
+"""What images are described by in an index and to find their duplicates, where nothing else is asked for."""
+
 STAGES = ("index", "duplicates", "plan", "generate", "match", "rates", "report")
 
 P = ParamSpec("P")
@@ -39,7 +42,11 @@ class Options:
     controls: str | None = _option(
         None, "index", "Images that the model certainly did not see; they show how often the test fires by accident."
     )
-    descriptor: str = _option("pixels:32", "index", "How an image is described: pixels:SIDE.")
+    descriptor: str = _option(
+        "pixels:32",
+        "index",
+        "How an image is described: pixels:SIDE, photo, pdq, sscd:FILE, torchscript:FILE or transformers:FOLDER_OR_ID.",
+    )
     workers: int = _option(0, "index match", "Threads that decode images; 0 takes one a processor.", minimum=0)
     duplicate_distance: float = _option(
         0.05,
@@ -97,13 +104,15 @@ class Options:
     test: str = _option(
         "tile",
         "match",
-        "What counts as a copy: tile (no part of the picture differs by more than the threshold), ratio (much nearer "
-        "than to other references), second (than to the second nearest) or similarity (of a network's rows).",
+        "What counts as a copy: tile (no part differs by more than the threshold), ratio (much nearer "
+        "than to other references), second (than to the second nearest), similarity (of a network's rows) or verdict "
+        "(a copy of the whole or a part, aligned).",
     )
     threshold: float | None = _option(
         None,
         "match",
-        "The test's threshold; as published where not given (tile 0.15, ratio 1, second 1/3, similarity 0.5).",
+        "The test's threshold; where not given, tile 0.15, ratio 1, second 1/3, similarity 0.5 (as published), "
+        "verdict 1/28.",
         minimum=0,
     )
     false_positive_rate: float | None = _option(
@@ -152,33 +161,71 @@ class DuplicatesOptions:
     """The options of `copyrisk duplicates COLLECTION`."""
 
     against: str | None = _option(None, "", "Another collection or index: find the images of COLLECTION in it.")
-    duplicate_distance: float = _option(
-        0.05,
+    duplicate_distance: float | None = _option(
+        None,
         "",
-        "Two images at most this far apart (root mean square, 0 to 1) can be the same picture.",
+        "Two images at most this far apart can be the same picture; by default what suits the descriptor, as 0.05 "
+        "(root mean square, 0 to 1) for pixels.",
         minimum=0,
         spelled="--distance",
     )
-    likeness: float = _option(
-        0.9,
+    score: float | None = _option(
+        None,
         "",
-        "The same picture must also be at least so much alike: 1 equal, 0 no more than two of the same mean colour.",
+        "The same picture has at least this score (0.5 by default); more is surer. For descriptors as photo.",
+        minimum=0.01,
+        maximum=1,
+    )
+    likeness: float | None = _option(
+        None,
+        "",
+        "Of pixels, the same picture must also be at least so much alike (0.9 by default): 1 equal, 0 no more than two "
+        "of the same mean colour.",
         minimum=0,
         maximum=0.999,
     )
+    approximate: float | None = _option(
+        None,
+        "",
+        "Find about this share of the pairs (0.99), many times faster in large collections; the share is measured.",
+        minimum=0.5,
+        maximum=1,
+    )
     nearest: int | None = _option(
-        None, "", "List the so many nearest of each image in pairs.parquet, duplicates or not.", minimum=1
+        None, "", "List the so many best of each image in pairs.parquet, duplicates or not.", minimum=1
     )
     keep: int | None = _option(None, "", "List what to keep for no picture to occur more often than this.", minimum=1)
     list: Path | None = _option(None, "", "Where to write this list (.csv or .parquet); keep.csv in --out by default.")
     out: Path = _option(Path("copyrisk-duplicates"), "", "The folder for tables, page and indexes; of a stage the run.")
     clusters: int = _option(24, "", "Clusters on the page.", minimum=0)
-    descriptor: str | None = _option(None, "", "How images are described, by default pixels:32 or as an index is.")
+    descriptor: str | None = _option(None, "", "How images are described, by default photo, or as an index is.")
     workers: int = _option(0, "", "Threads that decode images; 0 takes one a processor.", minimum=0)
 
     def __post_init__(self) -> None:
         if self.list is not None:
             object.__setattr__(self, "list", Path(self.list))
+        _check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CliquesOptions:
+    """The options of `copyrisk cliques FOLDER`."""
+
+    threshold: float = _option(
+        0.15,
+        "",
+        "Two images at most this far apart are near-identical (the worst of 16 tiles, root mean square, 0 to 1).",
+        minimum=0,
+        maximum=1,
+    )
+    least: int = _option(
+        10, "", "So many images of a prompt that are all near-identical mark it as memorized.", minimum=2
+    )
+    out: Path = _option(Path("copyrisk-cliques"), "", "The folder for the table and the page.")
+    prompts: int = _option(24, "", "Prompts on the page.", minimum=0)
+    workers: int = _option(0, "", "Threads that decode images; 0 takes one a processor.", minimum=0)
+
+    def __post_init__(self) -> None:
         _check(self)
 
 

@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import sys
 import warnings
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from copyrisk.collections import decode as room
-from copyrisk.collections.decode import decode
+from copyrisk.collections.decode import decode, decode_reduced
 from copyrisk.errors import UnreadableImage
 
 RED, BLUE, WHITE = [255, 0, 0], [0, 0, 255], [255, 255, 255]
@@ -186,7 +187,7 @@ def test_too_little_memory_is_the_image_s_fault(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Image.Image, "convert", fail)
     with pytest.raises(UnreadableImage, match="memory"):
-        decode(encode(noise(), "PNG"))
+        decode(encode(noise(channels=()), "PNG"))
 
 
 def test_warnings_are_as_strict_after_decoding_in_threads_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +238,14 @@ def test_of_damaged_bytes_only_an_unreadable_image_comes(data: bytes) -> None:
     except UnreadableImage as error:
         assert str(error)
         assert " at 0x" not in str(error), "the reason is the same in every run"
+        with pytest.raises(UnreadableImage, match=f"^{re.escape(str(error))}$"):
+            decode_reduced(data, 2)
     else:
         assert image.mode == "RGB"
         assert min(image.size) > 0
+        reduced = decode_reduced(data, 2)
+        assert reduced.image.mode == "RGB"
+        assert (reduced.width, reduced.height) == image.size
 
 
 @pytest.mark.parametrize("marked", [True, False])
@@ -346,3 +352,80 @@ def test_text_that_unpacks_to_very_much_is_refused() -> None:
     data = encode(noise(), "PNG")
     with pytest.raises(UnreadableImage, match="Too much memory"):
         decode(data[:33] + text * 100 + data[33:])
+
+
+def scene(width: int, height: int) -> Image.Image:
+    """Return a picture with detail at all scales, as photographs have it: amplitudes fall as one over frequency."""
+    generator = np.random.default_rng(3)
+    down, across = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)
+    amplitudes = 1 / np.maximum(np.hypot(down * height, across * width), 1)
+    colours = [np.fft.ifft2(amplitudes * np.fft.fft2(generator.standard_normal((height, width)))).real for _ in "RGB"]
+    picture = np.stack(colours, axis=-1)
+    return Image.fromarray(np.clip(128 + 50 * picture / picture.std(), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("form", "size", "least_side", "reduced"),
+    [
+        ("JPEG", (512, 512), 128, (128, 128)),
+        ("JPEG", (512, 512), 129, (256, 256)),
+        ("JPEG", (512, 512), 257, (512, 512)),
+        ("JPEG", (640, 480), 64, (160, 120)),
+        # Only in halves, since an eighth of 513 would end 7 pixels behind the picture; then averaged.
+        ("JPEG", (513, 512), 64, (128, 128)),
+        ("JPEG", (500, 333), 128, (500, 333)),
+        ("PNG", (512, 512), 256, (512, 512)),
+        ("PNG", (512, 512), 128, (256, 256)),
+        ("PNG", (520, 390), 32, (87, 65)),
+    ],
+)
+def test_a_picture_is_made_as_small_as_is_needed_and_its_size_is_still_known(
+    form: str, size: tuple[int, int], least_side: int, reduced: tuple[int, int]
+) -> None:
+    found = decode_reduced(encode(scene(*size), form), least_side)
+    assert (found.image.size, found.width, found.height) == (reduced, *size)
+    assert found.image.mode == "RGB"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("value", range(1, 9))
+def test_a_picture_made_smaller_is_upright_and_so_is_its_size(form: str, value: int) -> None:
+    data = encode(scene(256, 128), form, exif=orientation(value))
+    whole, found = decode(data), decode_reduced(data, 16)
+    assert (found.width, found.height) == whole.size == ((128, 256) if value >= 5 else (256, 128))
+    expected = whole.resize(found.image.size, Image.Resampling.BOX)
+    assert np.abs(np.asarray(expected).astype(int) - np.asarray(found.image)).mean() < 4
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 80), st.sampled_from(["JPEG", "PPM"]))
+@settings(max_examples=100, deadline=None)
+def test_made_smaller_a_picture_keeps_its_shape_and_as_many_pixels_as_are_needed(
+    width: int, height: int, least_side: int, form: str
+) -> None:
+    found = decode_reduced(encode(Image.new("RGB", (width, height), "red"), form), least_side).image
+    assert found.width >= min(width, least_side)
+    assert found.height >= min(height, least_side)
+    assert abs(found.width / width - found.height / height) < 1 / min(width, height)
+    assert min(found.size) < 4 * least_side
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(512, 512), (500, 333), (641, 427), (765, 765), (1023, 767)])
+def test_averages_of_a_picture_made_smaller_are_those_of_the_whole(form: str, size: tuple[int, int]) -> None:
+    data = encode(scene(*size), form)
+    whole, reduced = (
+        np.asarray(image.resize((32, 32), Image.Resampling.BOX)).astype(int)
+        for image in (decode(data), decode_reduced(data, 128).image)
+    )
+    # A fifth of the distance of duplicates, 0.05.
+    assert np.sqrt(((whole - reduced) ** 2).mean()) / 255 < 0.01
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_is_refused_for_the_same_reason_at_every_size(progressive: bool) -> None:
+    data = encode(scene(256, 256), "JPEG", progressive=progressive)
+    for cut in range(100, len(data), 997):
+        with pytest.raises(UnreadableImage) as whole:
+            decode(data[:cut])
+        with pytest.raises(UnreadableImage, match=f"^{re.escape(str(whole.value))}$"):
+            decode_reduced(data[:cut], 16)

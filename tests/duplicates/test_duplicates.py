@@ -47,6 +47,11 @@ def test_copies_add_to_the_weight_of_a_centre() -> None:
     assert clusters(group(references([*chain, 153]), 51 / 255)) == {"a": "a", "b": "c", "c": "c", "d": "c", "e": "c"}
 
 
+def test_of_pictures_with_as_many_near_ones_the_lowest_row_is_the_centre() -> None:
+    assert clusters(group(references([50, 9]), 1.0)) == {"a": "b", "b": "b"}
+    assert clusters(group(references([200, 9, 200, 9]), 1.0)) == dict.fromkeys("abcd", "b")
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.integers(0, 40).map(lambda number: 5 * number), min_size=1, max_size=25), st.sampled_from([0, 5, 12])

@@ -65,13 +65,15 @@ Given = Callable[..., DuplicatesOptions]
 def test_copies_are_found_counted_and_shown(train: Path, options: Given) -> None:
     found = find_duplicates(str(train), options())
     assert found.facts["pairs"] == {"exact": 1, "same pixels": 0, "near-duplicate": 3, "too little in it": 0}
-    counts = {name: found.facts[name] for name in ("images", "unreadable", "even", "clusters", "largest", "copies")}
-    assert counts == {"images": 8, "unreadable": 1, "even": 2, "clusters": 2, "largest": 3, "copies": 3}
+    counts = {name: found.facts[name] for name in ("images", "unreadable", "plain", "clusters", "largest", "copies")}
+    assert counts == {"images": 8, "unreadable": 1, "plain": 2, "clusters": 2, "largest": 3, "copies": 3}
     pairs = pd.read_parquet(options().out / "pairs.parquet")
-    assert list(pairs.columns) == ["id", "other_id", "distance", "score", "likeness", "kind"]
-    assert pairs.iloc[0].to_dict() == {
-        **{"id": "d.jpg", "other_id": "e.jpg", "distance": 0.0, "score": 1.0, "likeness": 1.0, "kind": "exact"}
+    assert list(pairs.columns) == ["id", "other_id", "distance", "score", "likeness", "kind", "changes"]
+    assert pairs.iloc[0].dropna().to_dict() == {
+        **{"id": "d.jpg", "other_id": "e.jpg", "distance": 0.0, "score": 1.0, "kind": "exact"}
     }
+    assert pairs["likeness"].isna().all()
+    assert set(pairs["changes"].iloc[1:]) == {"re-encoded"}
     clusters = pd.read_parquet(options().out / "clusters.parquet")
     assert clusters["multiplicity"].tolist() == [3, 2]
     assert clusters["captions"][0].tolist() == ["a <b>hill</b> & a lake"]
@@ -80,14 +82,36 @@ def test_copies_are_found_counted_and_shown(train: Path, options: Given) -> None
     assert images["multiplicity"].to_dict() == {
         **{"a.jpg": 3, "b.jpg": 3, "c.jpg": 3, "d.jpg": 2, "e.jpg": 2, "f.jpg": 1, "w1.jpg": 1, "w2.jpg": 1}
     }
-    assert images.index[images["even"]].tolist() == ["w1.jpg", "w2.jpg"]
+    assert images.index[~images["informative"]].tolist() == ["w1.jpg", "w2.jpg"]
+
+
+def test_what_was_done_to_a_copy_is_found_and_shown(tmp_path: Path, options: Given) -> None:
+    one = photograph(1).resize((320, 240))
+    changed = {
+        "mirrored": one.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        "cropped": one.crop((32, 24, 304, 228)),
+        "re-encoded": one.resize((100, 75)),
+    }
+    (tmp_path / "images").mkdir()
+    for name, image in {"a": one, "b": photograph(2), **changed}.items():
+        (tmp_path / "images" / f"{name}.jpg").write_bytes(jpeg(image, 80))
+    found = find_duplicates(str(tmp_path / "images"), options())
+    done = {row["other_id"]: row["changes"] for row in found.pairs.to_pylist() if row["id"] == "a.jpg"}
+    assert done == {f"{name}.jpg": name for name in changed}
+    assert found.facts["changes"].keys() >= set(changed)
+    assert found.clusters["multiplicity"].to_pylist() == [4]
+    assert found.clusters["lowest_score"][0].as_py() == min(found.pairs["score"].to_pylist())
+    page = found.page.read_text()
+    assert all(f"<br>{name}</p>" in page for name in changed)
+    stricter = find_duplicates(str(tmp_path / "images"), options(score=0.9999))
+    assert (stricter.pairs.num_rows, stricter.facts["score"]) == (0, 0.9999)
 
 
 def test_an_index_gives_what_its_collection_gives_and_is_not_written(
     train: Path, tmp_path: Path, options: Given
 ) -> None:
     expected = find_duplicates(str(train), options())
-    build(str(train), tmp_path / "index")
+    build(str(train), tmp_path / "index", "photo")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "index").rglob("*")}
     found = find_duplicates(str(tmp_path / "index"), options(out=tmp_path / "other"))
     assert found.pairs.equals(expected.pairs)
@@ -162,7 +186,7 @@ def test_the_page_is_complete_in_itself_and_escapes_what_comes_from_outside(trai
 
 
 def test_a_picture_that_is_gone_is_said_to_be(train: Path, tmp_path: Path, options: Given) -> None:
-    build(str(train), tmp_path / "index")
+    build(str(train), tmp_path / "index", "photo")
     (train / "d.jpg").write_bytes((train / "f.jpg").read_bytes())
     html = find_duplicates(str(tmp_path / "index"), options()).page.read_text()
     assert html.count("can no longer be read") == 1
@@ -172,7 +196,7 @@ def test_a_picture_that_is_gone_is_said_to_be(train: Path, tmp_path: Path, optio
 def test_pictures_are_found_again_where_images_were_added_before_them(
     train: Path, tmp_path: Path, options: Given
 ) -> None:
-    build(str(train), tmp_path / "index")
+    build(str(train), tmp_path / "index", "photo")
     (train / "0.jpg").write_bytes(jpeg(photograph(50), 90))
     html = find_duplicates(str(tmp_path / "index"), options()).page.read_text()
     assert html.count("<img") == 5
@@ -194,13 +218,15 @@ def test_a_collection_without_duplicates_has_a_page_too(tmp_path: Path, options:
         ({"list": "x.csv"}, "give --keep"),
         ({"keep": 1, "list": "x.txt"}, "ends in .csv or .parquet"),
         ({"against": "nothing"}, "there is nothing at 'nothing'"),
-        ({"descriptor": "pixels:16"}, "pixels:16 and pixels:32"),
+        ({"descriptor": "pixels:16"}, "photo and pixels:16"),
+        ({"likeness": 0.5}, "--likeness is for pixels"),
+        ({"score": 2}, "--score is 2"),
     ],
 )
 def test_what_does_not_fit_is_said(
     train: Path, tmp_path: Path, options: Given, given: dict[str, object], message: str
 ) -> None:
-    build(str(train), tmp_path / "index")
+    build(str(train), tmp_path / "index", "photo")
     with pytest.raises(UserError, match=message):
         find_duplicates(str(tmp_path / "index"), options(**given))
 

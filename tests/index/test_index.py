@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from copyrisk import index as room
-from copyrisk.collections.decode import decode
+from copyrisk.collections.decode import decode, decode_reduced
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
 from copyrisk.index import descriptors_of, index, read_collection, readable, unreadable
@@ -32,7 +32,7 @@ def indexed(out: Path, references: Path | None, name: str = "references", **opti
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "SHARD_ROWS", 4)
-    monkeypatch.setattr(room, "BATCH_ROWS", 2)
+    monkeypatch.setattr(row_room, "BATCH_ROWS", 2)
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Note what is decoded."""
     seen: list[bytes] = []
 
-    def spy(data: bytes) -> Any:
+    def spy(data: bytes, least_side: int | None) -> Any:
         seen.append(data)
-        return decode(data)
+        return decode_reduced(data, least_side)
 
-    monkeypatch.setattr(row_room, "decode", spy)
+    monkeypatch.setattr(row_room, "decode_reduced", spy)
     return seen
 
 
@@ -177,6 +177,16 @@ def test_another_descriptor_describes_all_again(tmp_path: Path, collection: Writ
     indexed(tmp_path / "run", train)
     table = indexed(tmp_path / "run", train, descriptor="pixels:4")
     assert table["descriptor"].type.list_size == 4 * 4 * 3
+
+
+def test_other_weights_describe_all_again(
+    tmp_path: Path, collection: Write, decoded: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = collection("train", [(0, "")])
+    for fingerprint, count in (("a1b2", 1), ("a1b2", 1), ("c3d4", 2)):
+        monkeypatch.setattr(Pixels, "fingerprint", fingerprint, raising=False)
+        indexed(tmp_path / "run", train)
+        assert len(decoded) == count
 
 
 def repeated_ids(path: Path, picture: Picture, ids: list[str]) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from copyrisk.collections.decode import decode
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
-from copyrisk.index import store
+from copyrisk.index import store, update
 from copyrisk.index.rows import contrast_of
 from copyrisk.index.store import IndexFolder, is_index, open_index, writing
 from copyrisk.index.update import add, build, remove
@@ -54,7 +54,7 @@ def test_each_image_is_a_row_in_the_order_of_the_collection(folder: Path, train:
     row = index.table().to_pylist()[7]
     assert row | {"sha256": "", "contrast": 0} == {
         **{"id": "7", "source": str(train), "position": 7, "caption": "picture 7", "width": 16, "height": 16},
-        **{"sha256": "", "contrast": 0, "error": None},
+        **{"sha256": "", "contrast": 0, "informative": True, "error": None},
     }
     described = Pixels("8").describe(decode(picture(7)))
     assert np.array_equal(index.rows()[7], described)
@@ -180,6 +180,34 @@ def test_an_index_of_a_later_form_is_not_guessed_at(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(UserError, match="Index the images again"):
         open_index(folder)
+
+
+class Weighted(Pixels):
+    """A descriptor with weights, as a network has them."""
+
+    fingerprint = "a1b2"
+
+
+def test_an_index_belongs_to_the_weights_that_it_was_made_with(
+    tmp_path: Path, train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in (store, update):
+        monkeypatch.setattr(room, "open_descriptor", lambda specifier: Weighted("8"))
+    build(str(train), tmp_path / "index", "pixels:8")
+    assert json.loads((tmp_path / "index/manifest.json").read_text())["fingerprint"] == "a1b2"
+    assert len(open_index(tmp_path / "index")) == 10
+    monkeypatch.setattr(Weighted, "fingerprint", "c3d4")
+    for action in (open_index, lambda folder: build(str(train), folder, "pixels:8")):
+        with pytest.raises(UserError, match=r"other weights of pixels:8 \(fingerprint a1b2\).*\(c3d4\).*new folder"):
+            action(tmp_path / "index")
+
+
+def test_an_index_of_an_earlier_form_has_to_be_made_anew(folder: Path, train: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 1, "copyrisk": "0.1"}))
+    for action in (open_index, lambda folder: build(str(train), folder, "pixels:8")):
+        with pytest.raises(UserError, match=r"written by copyrisk 0\.1 in a form .* Index the images again"):
+            action(folder)
 
 
 def test_what_is_no_index_is_refused(tmp_path: Path, train: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from copyrisk.errors import UserError
 from copyrisk.index import rows as row_room
-from copyrisk.index import store, update
+from copyrisk.index import store
 from copyrisk.index.store import open_index
 from copyrisk.index.update import absolute, add, build, remove
 
@@ -23,9 +23,9 @@ Write = Callable[[str, list[tuple[int, str]]], Path]
 # The process ends itself at the given write, before the file is in place (`fsync`) or just after (`replace`).
 COMMAND = """
 import os, pathlib, signal, sys
-from copyrisk.index import store, update
+from copyrisk.index import rows, store, update
 
-store.SHARD_ROWS = update.BATCH_ROWS = 3
+store.SHARD_ROWS = rows.BATCH_ROWS = 3
 moment, left = sys.argv[1], int(sys.argv[2])
 
 def counted(call, after):
@@ -49,7 +49,7 @@ print(update.build("train", pathlib.Path("index"), "pixels:8"))
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SHARD_ROWS", 3)
-    monkeypatch.setattr(update, "BATCH_ROWS", 2)
+    monkeypatch.setattr(row_room, "BATCH_ROWS", 2)
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ def folder(tmp_path: Path, train: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Note what is decoded."""
     seen: list[bytes] = []
-    decode = row_room.decode
+    decode = row_room.decode_reduced
 
-    def spy(data: bytes) -> object:
+    def spy(data: bytes, least_side: int | None) -> object:
         seen.append(data)
-        return decode(data)
+        return decode(data, least_side)
 
-    monkeypatch.setattr(row_room, "decode", spy)
+    monkeypatch.setattr(row_room, "decode_reduced", spy)
     return seen
 
 

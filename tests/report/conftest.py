@@ -73,6 +73,8 @@ def pair(index: int) -> dict[str, Any]:
         "distance": 0.021 + 0.0013 * index,
         "statistic": statistic,
         "verdict": "copy" if statistic <= 1 else "no copy",
+        "share": None,
+        "changes": None,
         "copies_of_this": max(1, 9 - index // 6),
     }
 

@@ -156,7 +156,7 @@ def _verdicts(run: Run, rows: list[dict[str, Any]]) -> Verdicts:
     matches = read_shards(folder, ["prompt_id", "seed", "verdict", "control_verdict"])
     for row in matches.to_pylist() if matches is not None else []:
         verdict = row["control_verdict" if row["prompt_id"] in controls else "verdict"]
-        found[row["prompt_id"], row["seed"]] = verdict == "copy"
+        found[row["prompt_id"], row["seed"]] = verdict in ("copy", "partial copy")
     return found
 
 

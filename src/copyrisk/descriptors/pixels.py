@@ -4,15 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from copyrisk.descriptors import Bytes
+from copyrisk.descriptors import Bytes, Descriptor
 from copyrisk.errors import UserError
 
 GRID = 4
 """A picture is cut into GRID × GRID tiles (Carlini et al. 2023, section 4.2: 16 tiles)."""
 
 
-class Pixels:
+class Pixels(Descriptor):
     """The RGB picture averaged over the areas of a SIDE × SIDE grid (the aspect ratio is not kept)."""
+
+    duplicate_distance = 0.05
 
     def __init__(self, argument: str = ""):
         """Take SIDE from `argument`, 32 where it is empty; a multiple of 4 from 4 to 256."""
@@ -20,6 +22,8 @@ class Pixels:
         if not 4 <= side <= 256 or side % GRID:
             raise UserError(f"--descriptor pixels:{argument}: the side must be a multiple of {GRID} from 4 to 256.")
         self.side = side
+        # With four pixels for each, what a decoder averages before makes no difference to speak of.
+        self.needs = 4 * side
         self.specifier = f"pixels:{side}"
         self.dimensions = side * side * 3
 

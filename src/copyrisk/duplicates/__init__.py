@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from copyrisk.duplicates.clusters import star_clusters
+from copyrisk.duplicates.images import first_of, hashes_of
 from copyrisk.files import read_table, write_table
 from copyrisk.index import descriptors_of, read_collection, readable
-from copyrisk.index.search import pairs_within
+from copyrisk.index.search import Integers, Rows, pairs_within
 from copyrisk.options import Options
 from copyrisk.run import Run
 
@@ -44,15 +45,19 @@ def read_pictures(run: Run) -> pa.Table:
 
 def group(references: pa.Table, limit: float) -> pa.Table:
     """Cluster the rows of an index table whose descriptors are at most `limit` from their cluster's centre."""
-    rows, inverse = np.unique(descriptors_of(references), axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    counts = np.bincount(inverse, minlength=len(rows))
+    rows = descriptors_of(references)
+    first, inverse = first_of(hashes_of(rows))
+    if len(first) < len(rows):
+        rows = rows[first]
+    # Of pictures with as many near-duplicates, the one whose row comes first in the order of rows is the centre.
+    order = _order(rows)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
     i, j, distance = pairs_within(rows, limit)
-    centre_of, distance_to = star_clusters(len(rows), counts, i, j, distance)
+    centre_of, tie = star_clusters(len(rows), np.bincount(inverse)[order], rank[i], rank[j])
+    distance_to = np.where(tie < 0, 0.0, np.append(distance, 0.0)[tie])
     # The first reference with the centre's descriptor stands for the cluster.
-    first = np.full(len(rows), len(references))
-    np.minimum.at(first, inverse, np.arange(len(references)))
-    centres = first[centre_of[inverse]]
+    centres = first[order][centre_of[rank[inverse]]]
     ids = references["id"].to_numpy()
     sizes = np.bincount(centres, minlength=len(references))
     return pa.table(
@@ -60,10 +65,18 @@ def group(references: pa.Table, limit: float) -> pa.Table:
             "id": pa.array(ids),
             "cluster": pa.array(ids[centres]),
             "multiplicity": pa.array(sizes[centres]),
-            "distance": pa.array(distance_to[inverse]),
+            "distance": pa.array(distance_to[rank[inverse]]),
             "caption": references["caption"],
         }
     )
+
+
+def _order(rows: Rows) -> Integers:
+    """Return the order of different rows by their first value, then the second, and so on; nothing is copied."""
+    if rows.dtype == np.uint8:
+        # Bytes compare as numbers do.
+        return np.argsort(rows.view(f"V{rows.shape[1]}").reshape(-1))
+    return np.argsort(rows.view([("", rows.dtype)] * rows.shape[1]).reshape(-1))
 
 
 def pictures(table: pa.Table) -> pa.Table:

@@ -1,5 +1,6 @@
 """The duplicates of a collection, or between two: pairs, clusters, a page to look at, and a list of what to keep."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from copyrisk.descriptors import open_descriptor
 from copyrisk.duplicates import members, pairs
+from copyrisk.duplicates.by_verification import ByVerification
 from copyrisk.duplicates.images import Images
 from copyrisk.duplicates.keep import check_list_path, keep_list, write_list
 from copyrisk.duplicates.page import Shown, render
+from copyrisk.duplicates.rules import Rule, rule_for
 from copyrisk.errors import UserError
 from copyrisk.files import write_bytes, write_json, write_table
 from copyrisk.index.pictures import load_pictures
 from copyrisk.index.store import IndexFolder, is_index, load, open_index
 from copyrisk.index.update import build
-from copyrisk.options import DuplicatesOptions
+from copyrisk.options import DESCRIPTOR, DuplicatesOptions
 
 MEMBERS_SHOWN = 24
 """Pictures of a cluster that the page shows."""
@@ -49,21 +53,22 @@ def find_duplicates(collection: str, options: DuplicatesOptions) -> Found:
         check_list_path(options.list)
     _check_out(options.out)
     first, second = _open(collection, options)
-    rule = pairs.Rule(options.duplicate_distance, options.likeness)
+    rule = rule_for(first.descriptor, options)
     a = Images.of(first)
-    if second is None:
-        near = pairs.near_within(a, rule)
-        found = pairs.pairs_in(a, near, rule)
+    b = a if second is None else Images.of(second)
+    if a is b:
+        near = rule.within(a)
+        table = pairs.pairs_in(a, near)
         images = members.cluster_images(a, near)
         clusters = members.add_cohesion(members.describe_clusters(images, least=2), images, a, rule)
-        table = pairs.nearest_in(a, options.nearest, rule) if options.nearest else found
     else:
-        b = Images.of(second)
-        found = pairs.pairs_across(a, b, pairs.near_between(a, b, rule), rule)
-        images = members.assign_images(a, found)
+        near = rule.between(a, b)
+        table = pairs.pairs_across(a, b, near)
+        images = members.assign_images(a, table)
         clusters = members.describe_clusters(images, least=1)
-        table = pairs.nearest_across(a, b, options.nearest, rule) if options.nearest else found
-    facts = _facts(collection, first, second, a, found, images, clusters, options)
+    facts = _facts(collection, first, second, rule, a, table, images, clusters, options)
+    if options.nearest:
+        table = pairs.nearest_table(a, b, rule.nearest(a, b, near, options.nearest))
     keep = keep_list(a, images, options.keep) if options.keep else None
     if keep is not None:
         facts["removed"] = pc.sum(pc.equal(keep["action"], "remove")).as_py() or 0
@@ -92,7 +97,9 @@ def _open(collection: str, options: DuplicatesOptions) -> tuple[IndexFolder, Ind
         raise UserError(
             f"the images are described by {' and '.join(sorted(wanted))}; index both by the same descriptor."
         )
-    descriptor = next(iter(wanted), "pixels:32")
+    descriptor = next(iter(wanted), DESCRIPTOR)
+    # What does not fit is said before anything is indexed.
+    rule_for(open_descriptor(descriptor), options)
     opened = []
     for each, name in zip(given, ("index", "against"), strict=False):
         if is_index(Path(each)):
@@ -109,6 +116,7 @@ def _facts(
     collection: str,
     first: IndexFolder,
     second: IndexFolder | None,
+    rule: Rule,
     a: Images,
     found: pa.Table,
     images: pa.Table,
@@ -117,19 +125,23 @@ def _facts(
 ) -> dict[str, Any]:
     kinds = dict.fromkeys(pairs.KINDS[:4], 0)
     kinds |= {row["values"]: row["counts"] for row in pc.value_counts(found["kind"]).to_pylist()}
+    done = Counter(change for text in found["changes"].drop_null().to_pylist() for change in text.split("+"))
     multiplicity = clusters["multiplicity"]
     return {
         "collection": collection,
         "against": options.against,
         "descriptor": first.descriptor.specifier,
-        "distance": options.duplicate_distance,
-        "likeness": options.likeness if a.pixels else None,
+        "score": rule.score if isinstance(rule, ByVerification) else None,
+        "distance": rule.distance,
+        "likeness": getattr(rule, "likeness", None) if a.pixels else None,
+        "recall": rule.searching.facts(),
         "images": len(a),
         "unreadable": first.unreadable,
         "against_images": len(second) - second.unreadable if second else None,
         "against_unreadable": second.unreadable if second else None,
-        "even": int(a.even.sum()),
+        "plain": int(a.plain.sum()),
         "pairs": kinds,
+        "changes": dict(done.most_common()),
         "clusters": len(clusters),
         "images_in_clusters": pc.sum(multiplicity).as_py() or 0,
         "largest": pc.max(multiplicity).as_py() or 0,
@@ -142,13 +154,13 @@ def _facts(
 def _shown(
     first: IndexFolder, second: IndexFolder | None, a: Images, images: pa.Table, clusters: pa.Table, count: int
 ) -> list[Shown]:
-    """Gather what the page shows of the largest clusters: the centre, then the nearest members."""
+    """Gather what the page shows of the largest clusters: the centre, then the other members, the surest first."""
     chosen = clusters.slice(0, count).to_pylist()
     names = pa.array([row["cluster"] for row in chosen], pa.string())
     where = images.append_column("row", pa.array(range(len(images))))
     where = where.filter(pc.is_in(images["cluster"], value_set=names))
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names.to_pylist()}
-    for row in where.sort_by([("distance", "ascending"), ("row", "ascending")]).to_pylist():
+    for row in where.sort_by([("score", "descending"), ("row", "ascending")]).to_pylist():
         centre = second is None and row["id"] == row["cluster"]
         if len(found[row["cluster"]]) < MEMBERS_SHOWN and not centre:
             found[row["cluster"]].append(row)

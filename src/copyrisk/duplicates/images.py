@@ -1,4 +1,4 @@
-"""The images of an index as the search for duplicates sees them: equal ones once, empty ones apart."""
+"""The images of an index as the search for duplicates sees them: equal ones once, plain ones apart."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,44 +10,58 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from copyrisk.descriptors import Descriptor
 from copyrisk.index.rows import is_pixels, readable
 from copyrisk.index.search import Floats, Integers, Metric, Rows
 from copyrisk.index.store import IndexFolder
-
-EVEN = 0.01
-"""Contrast below which there is too little in a picture to know it again: 2.5 of 255 grey levels."""
 
 
 @dataclass(frozen=True)
 class Images:
     """The readable images of an index: `table` with a row each, in order, and their descriptors `rows`.
 
-    Images with equal descriptors are one group. Of even pictures (one colour, next to nothing in it) only copies of the
+    Images with equal descriptors are one group. Of plain pictures (blank, flat, one line of text) only copies of the
     file are: any two of them look alike.
     """
 
     table: pa.Table
     rows: Rows
-    metric: Metric
-    pixels: bool
+    descriptor: Descriptor
 
     @classmethod
     def of(cls, index: IndexFolder) -> "Images":
         """Read the images of an index."""
-        return cls(readable(index.table()), index.rows(), index.metric, is_pixels(index.descriptor))
+        return cls(readable(index.table()), index.rows(), index.descriptor)
 
     def __len__(self) -> int:
         return len(self.table)
 
+    @property
+    def metric(self) -> Metric:
+        """The metric of the descriptor."""
+        # A descriptor from another package may know nothing of `metric`, nor of `search`.
+        return getattr(self.descriptor, "metric", "euclidean")
+
+    @property
+    def pixels(self) -> bool:
+        """Whether distances are those of pixels."""
+        return is_pixels(self.descriptor)
+
+    @cached_property
+    def compared(self) -> Rows:
+        """The columns of the descriptors that distances are of: (images, columns)."""
+        columns = getattr(self.descriptor, "search", slice(None))
+        return self.rows if columns == slice(None) else np.ascontiguousarray(self.rows[:, columns])
+
     @cached_property
     def contrast(self) -> Floats:
-        """How much there is in each picture."""
+        """How much there is in each picture (`index.rows.contrast_of`)."""
         return np.asarray(self.table["contrast"].to_numpy(), np.float64)
 
     @cached_property
-    def even(self) -> NDArray[np.bool_]:
-        """Which pictures have too little in them."""
-        return self.contrast < EVEN
+    def plain(self) -> NDArray[np.bool_]:
+        """Which pictures have too little in them to be told from others."""
+        return ~np.asarray(self.table["informative"].to_numpy(), bool)
 
     @cached_property
     def hashes(self) -> NDArray[Any]:
@@ -57,9 +71,8 @@ class Images:
     @cached_property
     def groups(self) -> tuple[Integers, Integers]:
         """The first image of each group, ascending, and the group of each image."""
-        keys = np.empty(len(self), "V32")
-        for number, (row, even) in enumerate(zip(self.rows, self.even, strict=True)):
-            keys[number] = np.void(self.hashes[number]) if even else blake2b(row.tobytes(), digest_size=32).digest()
+        keys = hashes_of(self.rows)
+        keys[self.plain] = self.hashes[self.plain]
         return first_of(keys)
 
     @property
@@ -73,19 +86,42 @@ class Images:
         return self.groups[1]
 
     @cached_property
+    def members(self) -> tuple[Integers, Integers]:
+        """The images group by group: where each group starts, and the images."""
+        members = np.argsort(self.group, kind="stable")
+        return np.searchsorted(self.group[members], np.arange(len(self.first) + 1)), members
+
+    def members_of(self, groups: Integers, most: int | None = None) -> tuple[Integers, Integers]:
+        """Return the images of some groups, of each `most` at most: each one's place in `groups`, and the images."""
+        starts, members = self.members
+        size = np.diff(starts)[groups]
+        size = size if most is None else np.minimum(size, most)
+        place = np.repeat(np.arange(len(groups)), size)
+        inside = np.arange(len(place)) - np.repeat(np.cumsum(size) - size, size)
+        return place, members[starts[groups][place] + inside]
+
+    @cached_property
     def searched(self) -> Integers:
-        """The groups that are searched: all but those of even pictures."""
-        return np.flatnonzero(~self.even[self.first])
+        """The first image of each group that is searched: of all but plain pictures."""
+        return self.first[~self.plain[self.first]]
 
     @cached_property
     def searched_rows(self) -> Rows:
-        """The descriptors of these groups."""
-        whole = len(self.searched) == len(self)
-        return self.rows if whole else self.rows[self.first[self.searched]]
+        """What is compared of these images."""
+        return self.compared if len(self.searched) == len(self) else self.compared[self.searched]
 
     def column(self, name: str, at: Integers) -> pa.Array:
         """Return a column at some images."""
         return pc.take(self.table[name], pa.array(at))
+
+
+def hashes_of(rows: Rows) -> NDArray[Any]:
+    """Return a hash of 32 bytes of each row; equal rows have equal ones."""
+    keys = np.empty(len(rows), "V32")
+    for number, row in enumerate(rows):
+        # -0.0 and 0.0 are equal.
+        keys[number] = blake2b((row + row.dtype.type(0)).tobytes(), digest_size=32).digest()
+    return keys
 
 
 def first_of(keys: NDArray[Any]) -> tuple[Integers, Integers]:

@@ -15,15 +15,15 @@ from copyrisk.files import write_bytes, write_table
 def keep_list(images: Images, clustered: pa.Table, most: int) -> pa.Table:
     """Say for each image whether to keep it: of each cluster at most `most`.
 
-    Those with the most pixels stay, of equal ones those with a caption, those nearest to the centre, and the first.
-    Columns: `action` (`keep`, `remove`), `id`, `source`, `cluster`, `multiplicity`, `distance`; in the order of the
-    collection.
+    Those with the most pixels stay, of equal ones those with a caption, those surest to be the picture at the centre,
+    and the first. Columns: `action` (`keep`, `remove`), `id`, `source`, `cluster`, `multiplicity`, `score`; in the
+    order of the collection.
     """
     pixels = images.table["width"].to_numpy().astype(np.int64) * images.table["height"].to_numpy()
     bare = np.array([not text for text in clustered["caption"].to_pylist()], bool)
-    distance = clustered["distance"].to_numpy()
+    score = clustered["score"].to_numpy()
     cluster = np.unique(np.array(clustered["cluster"].to_pylist(), dtype=object), return_inverse=True)[1].reshape(-1)
-    order = np.lexsort((np.arange(len(images)), distance, bare, -pixels, cluster))
+    order = np.lexsort((np.arange(len(images)), -score, bare, -pixels, cluster))
     starts = np.searchsorted(cluster[order], np.arange(cluster.max(initial=-1) + 1))
     rank = np.empty(len(images), np.int64)
     rank[order] = np.arange(len(images)) - starts[cluster[order]]
@@ -32,7 +32,7 @@ def keep_list(images: Images, clustered: pa.Table, most: int) -> pa.Table:
             "action": pa.array(np.where(rank < most, "keep", "remove")),
             "id": images.table["id"],
             "source": images.table["source"],
-            **{name: clustered[name] for name in ("cluster", "multiplicity", "distance")},
+            **{name: clustered[name] for name in ("cluster", "multiplicity", "score")},
         }
     )
 

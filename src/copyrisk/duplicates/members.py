@@ -1,7 +1,5 @@
 """Clusters of a collection, and how well the members of each belong together."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,23 +7,28 @@ import pyarrow.compute as pc
 from copyrisk.duplicates import pictures
 from copyrisk.duplicates.clusters import star_clusters
 from copyrisk.duplicates.images import Images
-from copyrisk.duplicates.pairs import DUPLICATES, NEAR, Near, Rule
-from copyrisk.index.measure import Floats, Integers, Measure, blocks
+from copyrisk.duplicates.pairs import DUPLICATES, Pairs
+from copyrisk.duplicates.rules import Rule
+from copyrisk.index.search import Integers
 
-BLOCK_ROWS = 1024
 
+def cluster_images(images: Images, near: Pairs) -> pa.Table:
+    """Cluster a collection by its pairs of first images of groups; return a row an image.
 
-def cluster_images(images: Images, near: Near) -> pa.Table:
-    """Cluster a collection; return a row an image.
-
-    Columns: `id`, `cluster` (the id of the image at the centre), `multiplicity` (images in the cluster), `distance` (to
-    the centre), `caption`, and `even` (there is too little in it to know it again).
+    Columns: `id`, `cluster` (the id of the image at the centre), `multiplicity` (images in the cluster), `distance`,
+    `score` and `changes` (of the pair with the centre; of those equal to it 0, 1 and null), `caption`, and
+    `informative` (there is enough in it to tell it from others).
     """
+    same = near.duplicates
     weights = np.bincount(images.group, minlength=len(images.first))
-    same = near.same
-    centre, distance = star_clusters(len(weights), weights, near.i[same], near.j[same], near.distance[same])
-    centres = images.first[centre[images.group]]
-    return _rows(images, images.column("id", centres), np.bincount(centres)[centres], distance[images.group])
+    centre, tie = star_clusters(len(weights), weights, images.group[same.i], images.group[same.j])
+    centres, tie = images.first[centre[images.group]], tie[images.group]
+    columns = {
+        "distance": np.where(tie < 0, 0.0, np.append(same.distance, 0.0)[tie]),
+        "score": np.where(tie < 0, 1.0, np.append(same.score, 1.0)[tie]),
+        "changes": pa.array(np.concatenate([same.changes, np.full(1, None)])[tie], pa.string()),
+    }
+    return _rows(images, images.column("id", centres), np.bincount(centres)[centres], columns)
 
 
 def assign_images(images: Images, pairs: pa.Table) -> pa.Table:
@@ -34,30 +37,32 @@ def assign_images(images: Images, pairs: pa.Table) -> pa.Table:
     Columns as in `cluster_images`; `multiplicity` is how many images of this collection have the same partner, and 0
     for those that have none.
     """
-    best: dict[str, tuple[str, float]] = {}
+    names = ("other_id", "distance", "score", "changes")
+    best: dict[str, tuple[object, ...]] = {}
     duplicates = pairs.filter(pc.is_in(pairs["kind"], value_set=pa.array(DUPLICATES)))
     # The surest pair of each image comes first.
-    columns = (duplicates[name].to_pylist() for name in ("id", "other_id", "distance"))
-    for name, other, distance in zip(*columns, strict=True):
-        best.setdefault(name, (other, distance))
-    found = [best.get(name, (None, None)) for name in images.table["id"].to_pylist()]
-    counts: dict[str | None, int] = {}
-    for other, _ in found:
-        counts[other] = counts.get(other, 0) + (other is not None)
-    cluster = pa.array([other for other, _ in found], pa.string())
-    multiplicity = np.array([counts[other] for other, _ in found], np.int64)
-    return _rows(images, cluster, multiplicity, pa.array([distance for _, distance in found], pa.float64()))
+    for name, *found in zip(*(duplicates[each].to_pylist() for each in ("id", *names)), strict=True):
+        best.setdefault(name, tuple(found))
+    none = (None,) * len(names)
+    rows = [best.get(name, none) for name in images.table["id"].to_pylist()]
+    columns = {
+        name: pa.array([row[at] for row in rows], pairs.schema.field(name).type) for at, name in enumerate(names)
+    }
+    cluster = columns.pop("other_id")
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(cluster.drop_null()).to_pylist()}
+    multiplicity = np.array([counts.get(name, 0) for name in cluster.to_pylist()], np.int64)
+    return _rows(images, cluster, multiplicity, columns)
 
 
-def _rows(images: Images, cluster: pa.Array, multiplicity: Integers, distance: Floats | pa.Array) -> pa.Table:
+def _rows(images: Images, cluster: pa.Array, multiplicity: Integers, columns: dict[str, pa.Array]) -> pa.Table:
     return pa.table(
         {
             "id": images.table["id"],
             "cluster": cluster,
             "multiplicity": multiplicity,
-            "distance": distance,
+            **columns,
             "caption": images.table["caption"],
-            "even": images.even,
+            "informative": ~images.plain,
         }
     )
 
@@ -74,40 +79,26 @@ def describe_clusters(clustered: pa.Table, least: int) -> pa.Table:
 def add_cohesion(clusters: pa.Table, clustered: pa.Table, images: Images, rule: Rule) -> pa.Table:
     """Add to the table of clusters how well the members of each belong together.
 
-    `widest` is the largest distance between any two members, `lowest_score` the smallest score of any two.
+    `widest` is the largest distance between any two members (null where the rule does not say), `lowest_score` the
+    smallest score of any two.
     """
-    members: dict[str, list[int]] = {}
-    for number, name in enumerate(clustered["cluster"].to_pylist()):
-        members.setdefault(name, []).append(number)
-    found = [_cohesion(np.array(members[name]), images, rule) for name in clusters["cluster"].to_pylist()]
-    widest, lowest = zip(*found, strict=True) if found else ((), ())
-    columns = {"widest": pa.array(widest, pa.float64()), "lowest_score": pa.array(lowest, pa.float64())}
+    members: dict[str, list[int]] = {name: [] for name in clusters["cluster"].to_pylist()}
+    score, names = clustered["score"].to_numpy(), clustered["cluster"].to_pylist()
+    # The least sure come first.
+    for number in np.argsort(score, kind="stable").tolist():
+        if names[number] in members:
+            members[names[number]].append(number)
+    # Members with equal descriptors are at distance 0 and have score 1.
+    different = [images.first[_once(images.group[np.array(each)])] for each in members.values()]
+    found = rule.cohesion(images, different)
+    to_centre = [score[each].min() for each in different]
+    lowest = [min(pair) for pair in zip(to_centre, (each for _, each in found), strict=True)]
+    columns = {"widest": [widest for widest, _ in found], "lowest_score": lowest}
     for name, column in columns.items():
-        clusters = clusters.append_column(name, column)
+        clusters = clusters.append_column(name, pa.array(column, pa.float64()))
     return clusters
 
 
-def _cohesion(members: Integers, images: Images, rule: Rule) -> tuple[float, float]:
-    # Members with equal descriptors are at distance 0 and have score 1.
-    members = np.unique(images.first[images.group[members]])
-    widest, lowest = 0.0, 1.0
-    for i, j, distance in _all_pairs(members, images):
-        likeness = rule.likenesses(distance, images, i, images, j)
-        score = rule.scores(distance, likeness, np.full(len(distance), NEAR))
-        widest, lowest = max(widest, float(distance.max())), min(lowest, float(score.min()))
-    return widest, lowest
-
-
-def _all_pairs(members: Integers, images: Images) -> Iterator[tuple[Integers, Integers, Floats]]:
-    """Yield all pairs of different members with their distances, block by block."""
-    measure = Measure.of(images.rows, metric=images.metric)
-    for here in blocks(len(members), 0, BLOCK_ROWS):
-        first = measure.values(images.rows[members[here]])
-        for there in blocks(len(members), 0, BLOCK_ROWS):
-            i, j = np.nonzero(np.arange(here.start, here.stop)[:, None] < np.arange(there.start, there.stop))
-            if len(i):
-                second = measure.values(images.rows[members[there]])
-                # In float64 sums of squares of whole numbers are exact.
-                squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * (first @ second.T)
-                distance = measure.distances(np.maximum(squares[i, j], 0))
-                yield members[here][i], members[there][j], distance
+def _once(values: Integers) -> Integers:
+    """Return different values in the order in which they first appear."""
+    return values[np.sort(np.unique(values, return_index=True)[1])]

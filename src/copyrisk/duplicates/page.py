@@ -72,7 +72,10 @@ def summary(facts: dict[str, Any]) -> list[str]:
     """Return what was found, in sentences."""
     pairs = facts["pairs"]
     kinds = ", ".join(f"{pairs[kind]:,} {kind}" for kind in ("exact", "same pixels", "near-duplicate"))
-    sides = f"at most {facts['distance']:g} apart ({facts['descriptor']})"
+    if facts["score"] is not None:
+        sides = f"compared in detail, a score of at least {facts['score']:g} ({facts['descriptor']})"
+    else:
+        sides = f"at most {facts['distance']:g} apart ({facts['descriptor']})"
     if facts["likeness"] is not None:
         sides += f" and at least {facts['likeness']:g} alike"
     if facts["against"] is None:
@@ -93,14 +96,23 @@ def summary(facts: dict[str, Any]) -> list[str]:
             f"{facts['against']}."
         ]
     lines.append(f"The same picture: {sides}. Pairs: {kinds}.")
+    if recall := facts["recall"]:
+        lines.append(
+            f"The search was approximate: it met {recall['found']:.1%} of what an exact one would have met (95 % "
+            f"interval {recall['low']:.1%} to {recall['high']:.1%}, measured on {recall['sampled']:,} exact searches)."
+        )
+    if facts["changes"]:
+        changes = ", ".join(f"{change} {count:,}" for change, count in facts["changes"].items())
+        lines.append(f"What was done to one of two near-duplicates: {changes}.")
     if empty := pairs["too little in it"]:
         lines.append(
             f"{_count(empty, 'pair is', 'pairs are')} as near as that with too little in them to say that they are "
             "the same; they do not count."
         )
-    if facts["even"]:
+    if facts["plain"]:
         lines.append(
-            f"{_count(facts['even'], 'image is', 'images are')} nearly one colour: only copies of the file count there."
+            f"{_count(facts['plain'], 'image has', 'images have')} too little in them to be told from others (blank, "
+            "flat, one line of text): only copies of the file count there."
         )
     unread = facts["unreadable"] + (facts["against_unreadable"] or 0)
     if unread:

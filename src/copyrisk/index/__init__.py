@@ -5,6 +5,7 @@ position is appended: `7#12`), `position`, `caption`, `width`, `height`, `sha256
 (list of uint8 or float32) and `error` (why it is unreadable; the descriptor is then null).
 """
 
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,17 +17,15 @@ from copyrisk.collections import Collection, open_collection
 from copyrisk.descriptors import Descriptor, open_descriptor
 from copyrisk.errors import UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
-from copyrisk.index.rows import describe, descriptors_of, image_table, readable, unreadable
+from copyrisk.index.rows import batch_rows, describe, descriptors_of, image_table, readable, unreadable, weights_of
 from copyrisk.options import Options
-from copyrisk.parallel import batched, in_threads, thread_pool
+from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
 from copyrisk.run import Run, log
 
 __all__ = ["describe", "descriptors_of", "index", "read_collection", "readable", "unreadable"]
 
 SHARD_ROWS = 2048
-BATCH_ROWS = 128
-"""Images that are in memory at once, encoded."""
 
 
 def index(run: Run, options: Options) -> pa.Table:
@@ -42,7 +41,7 @@ def index(run: Run, options: Options) -> pa.Table:
     descriptor = open_descriptor(options.descriptor)
     stage = run.begin(
         "index",
-        options={"descriptor": descriptor.specifier},
+        options={"descriptor": descriptor.specifier} | weights_of(descriptor),
         inputs={name: collection.fingerprint for name, collection in collections.items()},
         outputs=("references", "controls"),
     )
@@ -74,17 +73,16 @@ def _describe_all(collection: Collection, descriptor: Descriptor, folder: Path, 
     first = next(number for number in count() if not _shard(folder, number).exists())
     ids = {text for number in range(first) for text in read_table(_shard(folder, number), ["id"])["id"].to_pylist()}
     done, total = first * SHARD_ROWS, len(collection)
-    with (
-        thread_pool(workers) as pool,
-        bar(f"index {name}", total, "image", initial=min(done, total)) as progress,
-    ):
-        batches = batched(collection.items(done), BATCH_ROWS)
-        for number, shard in enumerate(batched(batches, SHARD_ROWS // BATCH_ROWS), start=first):
-            rows: list[dict[str, Any]] = []
-            for batch in shard:
-                rows += in_threads(pool, partial(describe, descriptor=descriptor), batch)
+    with bar(f"index {name}", total, "image", initial=min(done, total)) as progress:
+        batches = batched(collection.items(done), batch_rows(descriptor))
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for batch in in_threads(workers, partial(describe, descriptor=descriptor), batches):
                 progress.update(len(batch))
-            write_table(_shard(folder, number), image_table(_distinct(rows, ids), descriptor))
+                yield from batch
+
+        for number, shard in enumerate(batched(rows(), SHARD_ROWS), start=first):
+            write_table(_shard(folder, number), image_table(_distinct(shard, ids), descriptor))
     failed = sum(unreadable(read_table(path, ["id", "error"])).num_rows for path in shard_paths(folder))
     if failed:
         log.warning("%s: %d of %d images cannot be read; the report lists them", name, failed, total)

@@ -2,9 +2,9 @@
 
 `images/part-NUMBER-HASH.parquet` hold a row an image: `id`, `source` (the collection, as it can be opened again),
 `position` in it, `caption`, `width`, `height`, `sha256` (of the encoded bytes), `contrast` (`rows.contrast_of`),
-`descriptor` and `error`. HASH is the beginning of the shard's own SHA-256. `manifest.json` says which shards count,
-with their rows, sizes and hashes. It is written last: until then an index is what it was before, and shards that it
-does not name are removed by the next writer.
+`informative` (whether there is enough in it to tell it from others), `descriptor` and `error`. HASH is the beginning of
+the shard's own SHA-256. `manifest.json` says which shards count, with their rows, sizes and hashes. It is written last:
+until then an index is what it was before, and shards that it does not name are removed by the next writer.
 """
 
 import fcntl
@@ -26,12 +26,12 @@ from copyrisk import __version__
 from copyrisk.descriptors import Descriptor, open_descriptor
 from copyrisk.errors import UserError
 from copyrisk.files import read_json, write_bytes, write_json
-from copyrisk.index.rows import descriptors_of, image_fields, readable
+from copyrisk.index.rows import descriptors_of, image_fields, readable, table_of, weights_of
 from copyrisk.index.search import Rows
 
 log = logging.getLogger("copyrisk")
 
-FORMAT = 1
+FORMAT = 2
 KIND = "copyrisk index"
 SHARD_ROWS = 4096
 
@@ -116,7 +116,7 @@ class IndexFolder:
         """The columns of a shard."""
         fields = image_fields(self.descriptor)
         fields.insert(1, pa.field("source", pa.string()))
-        fields.insert(-2, pa.field("contrast", pa.float32()))
+        fields[-2:-2] = [pa.field("contrast", pa.float32()), pa.field("informative", pa.bool_())]
         return pa.schema(fields)
 
     def commit(self, added: list[dict[str, Any]], source: str = "", without: set[str] | None = None) -> None:
@@ -126,7 +126,7 @@ class IndexFolder:
             self.shards = [new for shard in self.shards if (new := self._without(shard, without))]
         if added:
             number = max((shard.number for shard in self.shards), default=-1) + 1
-            self.shards.append(self._write(pa.Table.from_pylist(added, schema=self.schema), number, source))
+            self.shards.append(self._write(table_of(added, self.schema), number, source))
         self.save()
         for name in old - {shard.name for shard in self.shards}:
             (self.folder / "images" / name).unlink(missing_ok=True)
@@ -138,6 +138,7 @@ class IndexFolder:
             "format": FORMAT,
             "copyrisk": __version__,
             "descriptor": self.descriptor.specifier,
+            **weights_of(self.descriptor),
             "images": len(self),
             "unreadable": self.unreadable,
             "sources": self.sources,
@@ -285,7 +286,15 @@ def load(folder: Path) -> IndexFolder:
         shards = [Shard(**shard) for shard in manifest["shards"]]
         if any(Path(shard.name).name != shard.name for shard in shards):
             raise ValueError("a shard's name leads elsewhere")
-        return IndexFolder(folder, open_descriptor(manifest["descriptor"]), shards, dict(manifest["sources"]))
+        descriptor = open_descriptor(manifest["descriptor"])
+        then, now = manifest.get("fingerprint"), weights_of(descriptor).get("fingerprint")
+        if then != now:
+            raise UserError(
+                f"{folder} was made with other weights of {descriptor.specifier} (fingerprint {str(then)[:16]}) than "
+                f"those that are there now ({str(now)[:16]}). Put the old ones back, or index the images again, into a "
+                "new folder."
+            )
+        return IndexFolder(folder, descriptor, shards, dict(manifest["sources"]))
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(
             f"{path} is damaged ({error}). Delete the folder and index the images again: "

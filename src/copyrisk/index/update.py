@@ -1,9 +1,8 @@
 """Add the images of a collection to an index, and remove images from it."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
 from typing import Any, NamedTuple
@@ -11,15 +10,13 @@ from typing import Any, NamedTuple
 from copyrisk import registry
 from copyrisk.collections import Item, open_collection
 from copyrisk.descriptors import Descriptor, open_descriptor
-from copyrisk.errors import UnreadableImage, UserError
+from copyrisk.errors import UserError
 from copyrisk.index import store
-from copyrisk.index.rows import describe, unreadable
+from copyrisk.index.rows import batch_rows, describe, unreadable
 from copyrisk.index.store import IndexFolder, is_index, log, refuse_damaged, writing
-from copyrisk.parallel import batched, in_threads, thread_pool
+from copyrisk.options import DESCRIPTOR
+from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
-
-BATCH_ROWS = 128
-"""Images that are in memory at once, encoded."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Added:
     unreadable: int
 
 
-def build(images: str, out: Path, descriptor: str = "pixels:32", workers: int = 0) -> Added:
+def build(images: str, out: Path, descriptor: str = DESCRIPTOR, workers: int = 0) -> Added:
     """Index a collection in the folder `out`, or go on where that was interrupted.
 
     Raises UserError where the folder holds something else: another collection, another descriptor.
@@ -127,12 +124,19 @@ def _add(images: str, folder: Path, descriptor: Descriptor | None, workers: int)
         visit = _Visit(index, source, unchanged=index.sources.get(source) == collection.fingerprint)
         # Rows of an older state of the collection must not pass for rows of this one, also after a kill.
         index.sources.setdefault(source, collection.fingerprint)
-        with thread_pool(workers) as pool, bar("index", len(collection), "image") as progress:
-            for batch in batched(collection.items(), BATCH_ROWS):
-                new = [item for item in batch if not visit.skips(item)]
-                for item, row in zip(new, in_threads(pool, visit.look, new), strict=True):
+        with bar("index", len(collection), "image") as progress:
+
+            def new() -> Iterator[Item]:
+                for item in collection.items():
+                    if visit.skips(item):
+                        progress.update()
+                    else:
+                        yield item
+
+            for looked in in_threads(workers, visit.look, batched(new(), batch_rows(index.descriptor))):
+                for item, row in looked:
                     visit.place(item, row)
-                progress.update(len(batch))
+                progress.update(len(looked))
                 visit.write(at_least=store.SHARD_ROWS)
         visit.write(at_least=1)
         index.sources[source] = collection.fingerprint
@@ -179,16 +183,12 @@ class _Visit:
                 return True
         return False
 
-    def look(self, item: Item) -> dict[str, Any]:
-        """Read an item; describe it unless an image with its id and bytes is known."""
-        try:
-            data = item.read()
-        except UnreadableImage as error:
-            return {"error": str(error)}
-        digest = sha256(data).digest()
-        if any(name in self.known and self.known[name].sha256 == digest for name in _names(item)):
-            return {"sha256": digest.hex()}
-        return describe(replace(item, data=data), self.index.descriptor)
+    def look(self, items: list[Item]) -> list[tuple[Item, dict[str, Any]]]:
+        """Read items, each returned with its row; those whose id and bytes are known are not described."""
+        return list(zip(items, describe(items, self.index.descriptor, self._knows), strict=True))
+
+    def _knows(self, item: Item, digest: bytes) -> bool:
+        return any(name in self.known and self.known[name].sha256 == digest for name in _names(item))
 
     def place(self, item: Item, row: dict[str, Any]) -> None:
         """Give an item that was looked at its id, and keep its row where the index does not have it."""
@@ -208,11 +208,10 @@ class _Visit:
                     break
             name += f"#{item.position}"
         if "descriptor" not in row and "error" not in row:
-            row = describe(item, self.index.descriptor)
+            (row,) = describe([item], self.index.descriptor)
         self.seen.add(name)
         self.described += 1
-        whole = {"id": name, "source": self.source, "position": item.position, "caption": item.caption}
-        self.rows.append(row | whole)
+        self.rows.append(row | {"id": name, "source": self.source})
 
     def write(self, at_least: int) -> None:
         """Commit shards while there are so many rows."""

@@ -2,12 +2,15 @@
 
 Table `matches`, one row a generation that could be read: `generation_id`, `prompt_id`, `seed`; `reference` (the cluster
 of the nearest), `distance` (root mean square, 0 to 1), `statistic` (of the test; at most its threshold for a copy),
-`verdict` (`copy` or `no copy`); the same for the nearest control: `control`, `control_statistic`, `control_verdict`
-(null without controls).
+`verdict` (`copy`, `partial copy` or `no copy`); of the test `verdict` also its evidence, null for others: `share` (of
+the picture that is copied, if it is), `informative_share` (of what there is to see in it), `changes` (in words), `mask`
+(a PNG), `box` (left, top, right and bottom in the reference, 0 to 1). The same for the nearest control: `control`,
+`control_statistic`, `control_verdict` (`copy` or `no copy`; null without controls).
 """
 
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from copyrisk.collections.decode import decode
-from copyrisk.descriptors import Bytes, Descriptor, open_descriptor
-from copyrisk.duplicates import read_pictures
+from copyrisk.descriptors import Descriptor, open_descriptor
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
 from copyrisk.generators import generation_shards, read_image
-from copyrisk.index import descriptors_of, read_collection, readable
-from copyrisk.index.search import Floats, Metric, distance_between, nearest
+from copyrisk.index.rows import Batch, batch_rows
+from copyrisk.index.search import Floats, distance_between
+from copyrisk.matching.against import Against
 from copyrisk.matching.calibration import Calibration, calibrate
-from copyrisk.matching.tests import Test, metric_of, open_test
+from copyrisk.matching.tests import Scores, Test, metric_of, open_test
+from copyrisk.matching.verdict_test import WHOLE, Sized, VerdictTest, evidence_columns
 from copyrisk.options import Options
-from copyrisk.parallel import in_threads, thread_pool
+from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
 from copyrisk.run import Run, digest, log
 
@@ -41,11 +44,21 @@ SCHEMA = pa.schema(
         ("distance", pa.float64()),
         ("statistic", pa.float64()),
         ("verdict", pa.string()),
+        ("share", pa.float64()),
+        ("informative_share", pa.float64()),
+        ("changes", pa.string()),
+        ("mask", pa.binary()),
+        ("box", pa.list_(pa.float64())),
         ("control", pa.string()),
         ("control_statistic", pa.float64()),
         ("control_verdict", pa.string()),
     ]
 )
+
+
+COPIES = ("copy", "partial copy")
+"""Verdicts that count as copies in every rate."""
+EVIDENCE = ("share", "informative_share", "changes", "mask", "box")
 
 
 def match(run: Run, options: Options) -> pa.Table:
@@ -71,8 +84,8 @@ def match(run: Run, options: Options) -> pa.Table:
     )
     folder = run.folder / "matches"
     if not stage.done:
-        against = _Against.read(run, metric_of(descriptor))
-        test.check(len(against.references))
+        against = Against.read(run, metric_of(descriptor))
+        test.check(len(against.ids))
         _match_all(generation_shards(run), folder, descriptor, test, against, options.workers)
         calibration = None if rate is None else _calibrate(run, test, against, rate)
         threshold = test.threshold if calibration is None else calibration.threshold
@@ -83,7 +96,7 @@ def match(run: Run, options: Options) -> pa.Table:
         stage.finish(
             rows,
             paths,
-            controls=len(against.controls),
+            controls=len(against.control_ids),
             control_pictures_dropped=against.dropped,
             threshold=threshold,
             calibration=None if calibration is None else asdict(calibration),
@@ -98,47 +111,11 @@ def read_matches(run: Run) -> pa.Table:
     return table if table is not None else SCHEMA.empty_table()
 
 
-class _Against:
-    """What generations are compared with: one row a different picture, and the controls that are none of these."""
-
-    def __init__(
-        self,
-        ids: list[str],
-        references: Bytes,
-        control_ids: list[str],
-        controls: Bytes,
-        dropped: int,
-        metric: Metric,
-    ):
-        self.ids = pa.array(ids, pa.string())
-        self.references = references
-        self.control_ids = pa.array(control_ids, pa.string())
-        self.controls = controls
-        self.dropped = dropped
-        self.metric = metric
-
-    @classmethod
-    def read(cls, run: Run, metric: Metric) -> "_Against":
-        references = readable(read_collection(run, "references"))
-        centres = pc.is_in(references["id"], value_set=read_pictures(run)["cluster"])
-        references = references.filter(centres)
-        controls = readable(read_collection(run, "controls"))
-        rows, control_rows = descriptors_of(references), descriptors_of(controls)
-        # A control that is a near-duplicate of a reference may have been seen after all.
-        limit = run.record("duplicates")["options"]["duplicate_distance"]
-        unseen = nearest(control_rows, rows, metric=metric).distances[:, 0] > limit
-        dropped = int((~unseen).sum())
-        if dropped:
-            log.warning("match: %d controls are near-duplicates of references and are left out", dropped)
-        control_ids = controls.filter(pa.array(unseen))["id"].to_pylist()
-        return cls(references["id"].to_pylist(), rows, control_ids, control_rows[unseen], dropped, metric)
-
-
 def _match_all(
-    shards: list[Path], folder: Path, descriptor: Descriptor, test: Test, against: _Against, workers: int
+    shards: list[Path], folder: Path, descriptor: Descriptor, test: Test, against: Against, workers: int
 ) -> None:
     total = sum(read_table(path, ["seed"]).num_rows for path in shards)
-    with thread_pool(workers) as pool, bar("match", total, "image") as progress:
+    with bar("match", total, "image") as progress:
         for path in shards:
             target = folder / path.name
             ids = _made(path)
@@ -146,22 +123,25 @@ def _match_all(
                 progress.update(read_table(path, ["seed"]).num_rows)
                 continue
             generations = read_table(path).drop_columns(["settings", "prompt"])
-            described = in_threads(pool, partial(_describe, descriptor=descriptor), generations["image"].to_pylist())
-            good = [position for position, row in enumerate(described) if not isinstance(row, str)]
+            batches = batched(generations["image"].to_pylist(), batch_rows(descriptor))
+            made = in_threads(workers, partial(_describe, descriptor=descriptor), batches)
+            described = list(chain.from_iterable(made))
+            good = [position for position, row in enumerate(described) if "error" not in row]
             for position, row in enumerate(described):
-                if isinstance(row, str):
-                    log.warning("generation %s: %s", generations["generation_id"][position], row)
-            rows = np.array([described[position] for position in good], against.references.dtype)
-            rows = rows.reshape(-1, descriptor.dimensions)
-            found = _compare(generations.take(good), rows, test, against)
-            made = {b"generations": ids, b"threshold": repr(test.threshold).encode()}
-            write_table(target, found.replace_schema_metadata(made))
+                if "error" in row:
+                    log.warning("generation %s: %s", generations["generation_id"][position], row["error"])
+            rows = np.array([described[position]["descriptor"] for position in good], against.references.rows.dtype)
+            proportions = [described[position]["width"] / described[position]["height"] for position in good]
+            images = Sized(rows.reshape(-1, descriptor.dimensions), np.array(proportions))
+            found = _compare(generations.take(good), images, test, against, workers)
+            facts = {b"generations": ids, b"threshold": repr(test.threshold).encode()}
+            write_table(target, found.replace_schema_metadata(facts))
             progress.update(len(generations))
 
 
-def _calibrate(run: Run, test: Test, against: _Against, rate: float) -> Calibration:
+def _calibrate(run: Run, test: Test, against: Against, rate: float) -> Calibration:
     """Find the threshold that accidents pass at a rate: on controls, or where there are none on the references."""
-    if len(against.controls):
+    if len(against.control_ids):
         matches = read_shards(run.folder / "matches")
         frame = (SCHEMA.empty_table() if matches is None else matches).to_pandas()
         plan = read_table(run.folder / "plan.parquet", ["prompt_id", "role"]).to_pandas()
@@ -171,7 +151,7 @@ def _calibrate(run: Run, test: Test, against: _Against, rate: float) -> Calibrat
             frame = frame[frame["role"] == "control"]
         alone = frame["role"].eq("unconditional").all()
         statistics, units = frame["control_statistic"], frame["generation_id" if alone else "prompt_id"]
-        scale, source = max(1.0, len(against.references) / len(against.controls)), "controls"
+        scale, source = max(1.0, len(against.ids) / len(against.control_ids)), "controls"
     else:
         statistics = pd.Series(_among_references(test, against.references))
         units, scale, source = pd.Series(range(len(statistics))), 2.0, "references"
@@ -190,13 +170,17 @@ def _calibrate(run: Run, test: Test, against: _Against, rate: float) -> Calibrat
     return found
 
 
-def _among_references(test: Test, references: Bytes) -> Floats:
+def _among_references(test: Test, references: Sized) -> Floats:
     """Return the statistics of each reference, taken for a generation, against the half it does not belong to."""
-    none = references[:0]
-    halves = references[::2], references[1::2]
-    if min(map(len, halves)) < 2:
+    halves = [Sized(references.rows[start::2], references.proportions[start::2]) for start in (0, 1)]
+    if min(len(half.rows) for half in halves) < 2:
         raise UserError("--false-positive-rate needs --controls, or at least four different references.")
-    found = [test.score(one, other, none).reference_statistic for one, other in (halves, halves[::-1])]
+    found = []
+    for one, other in (halves, halves[::-1]):
+        if isinstance(test, VerdictTest):
+            found.append(test.nearest(one, other).statistic)
+        else:
+            found.append(test.score(one.rows, other.rows, other.rows[:0]).reference_statistic)
     return np.concatenate(found)
 
 
@@ -206,9 +190,9 @@ def _judge(path: Path, threshold: float) -> None:
     metadata = dict(table.schema.metadata or {})
     if metadata.get(b"threshold") == repr(threshold).encode():
         return
-    for name, statistic in (("verdict", "statistic"), ("control_verdict", "control_statistic")):
-        values = table[statistic]
-        judged = pc.if_else(pc.less_equal(values, threshold), "copy", "no copy")
+    for prefix in ("", "control_"):
+        judged = _verdicts(table[f"{prefix}statistic"], table["informative_share"] if not prefix else None, threshold)
+        name = f"{prefix}verdict"
         table = table.set_column(table.schema.get_field_index(name), SCHEMA.field(name), judged)
     write_table(path, table.replace_schema_metadata(metadata | {b"threshold": repr(threshold).encode()}))
 
@@ -218,29 +202,48 @@ def _made(path: Path) -> bytes:
     return digest(read_table(path, ["generation_id"])["generation_id"].to_pylist()).encode()
 
 
-def _compare(generations: pa.Table, rows: Bytes, test: Test, against: _Against) -> pa.Table:
-    scores = test.score(rows, against.references, against.controls)
+def _compare(generations: pa.Table, images: Sized, test: Test, against: Against, workers: int) -> pa.Table:
     columns: dict[str, Any] = {name: generations[name] for name in ("generation_id", "prompt_id", "seed")}
+    if isinstance(test, VerdictTest):
+        found, control = (test.nearest(images, side, workers) for side in (against.references, against.controls))
+        scores = Scores(found.index, found.statistic, control.index, control.statistic)
+        columns |= evidence_columns(found.evidence)
+    else:
+        scores = test.score(images.rows, against.references.rows, against.controls.rows)
+        columns |= {name: pa.nulls(len(images.rows), SCHEMA.field(name).type) for name in EVIDENCE}
     columns["reference"] = against.ids.take(pa.array(scores.reference))
-    columns["distance"] = pa.array(distance_between(rows, against.references[scores.reference], against.metric))
+    near = against.references.rows[scores.reference]
+    columns["distance"] = pa.array(distance_between(images.rows, near, against.metric))
     columns["statistic"] = pa.array(scores.reference_statistic)
-    columns["verdict"] = _verdict(scores.reference_statistic, test.threshold)
-    if len(against.controls):
+    shares = pa.array(columns["informative_share"], pa.float64())
+    columns["verdict"] = _verdicts(columns["statistic"], shares, test.threshold)
+    if len(against.control_ids):
         columns["control"] = against.control_ids.take(pa.array(scores.control))
         columns["control_statistic"] = pa.array(scores.control_statistic)
-        columns["control_verdict"] = _verdict(scores.control_statistic, test.threshold)
+        columns["control_verdict"] = _verdicts(columns["control_statistic"], None, test.threshold)
     else:
         for name in ("control", "control_statistic", "control_verdict"):
-            columns[name] = pa.nulls(len(rows), SCHEMA.field(name).type)
+            columns[name] = pa.nulls(len(images.rows), SCHEMA.field(name).type)
     return pa.table(columns, schema=SCHEMA)
 
 
-def _verdict(statistic: Any, threshold: float) -> pa.Array:
-    return pa.array(np.where(statistic <= threshold, "copy", "no copy"))
+def _verdicts(statistic: pa.Array, shares: pa.Array | None, threshold: float) -> pa.Array:
+    """Return `copy` up to the threshold, `partial copy` where a share is known and too small, else `no copy`."""
+    copied = pc.less_equal(statistic, threshold)
+    whole = (
+        "copy" if shares is None else pc.if_else(pc.fill_null(pc.less(shares, WHOLE), False), "partial copy", "copy")
+    )
+    return pc.if_else(copied, whole, "no copy")
 
 
-def _describe(image: dict[str, Any] | None, descriptor: Descriptor) -> Bytes | str:
-    try:
-        return descriptor.describe(decode(read_image(image)))
-    except UnreadableImage as error:
-        return str(error)
+def _describe(images: list[dict[str, Any] | None], descriptor: Descriptor) -> list[dict[str, Any]]:
+    """Return `descriptor`, `width` and `height` of each image, or in `error` why it cannot be read."""
+    rows: list[dict[str, Any]] = [{} for _ in images]
+    batch = Batch(descriptor)
+    for image, row in zip(images, rows, strict=True):
+        try:
+            batch.add(row, read_image(image))
+        except UnreadableImage as error:
+            row["error"] = str(error)
+    batch.finish()
+    return rows

@@ -21,7 +21,7 @@ from copyrisk.attacks.strata import stratum_bounds, stratum_of
 from copyrisk.duplicates import read_pictures
 from copyrisk.errors import UserError
 from copyrisk.files import read_table, write_table
-from copyrisk.matching import read_matches
+from copyrisk.matching import COPIES, read_matches
 from copyrisk.options import Options
 from copyrisk.rates.drawn import control_rate_of_draws, ends_of_draws, rate_of_hits, rates_of_draws
 from copyrisk.rates.ends import Ends, corrected, known, of_binomial, of_sample, scaled, weighted
@@ -109,7 +109,7 @@ def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, pictures: pd.DataFr
     """Count the generations and copies of each prompt of the plan: one row a prompt, in the plan's order."""
     frame = plan.drop(columns="seeds")
     of_control = matches["prompt_id"].isin(frame.loc[frame["role"] == "control", "prompt_id"])
-    copies = matches["verdict"].eq("copy").where(~of_control, matches["control_verdict"].eq("copy"))
+    copies = matches["verdict"].isin(COPIES).where(~of_control, matches["control_verdict"].eq("copy"))
     best = matches.loc[matches.groupby("prompt_id")["statistic"].idxmin()] if len(matches) else matches
     grouped = copies.groupby(matches["prompt_id"])
     frame["generations"] = frame["prompt_id"].map(grouped.size()).fillna(0).astype("int64")
@@ -134,7 +134,7 @@ def of_own_picture(matches: pd.DataFrame, plan: pd.DataFrame, pictures: pd.DataF
     own = set(zip(captions["cluster"], captions["captions"], strict=True))
     prompts = matches["prompt_id"].map(plan.set_index("prompt_id")["prompt"])
     of_own = [pair in own for pair in zip(matches["reference"], prompts, strict=True)]
-    return matches["verdict"].eq("copy") & pd.Series(of_own, index=matches.index, dtype=bool)
+    return matches["verdict"].isin(COPIES) & pd.Series(of_own, index=matches.index, dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Counted:
         by_multiplicity = bool((asked["role"] == "reference").any())
         drawn = rates_of_draws(self.draws, self.matches, self.confidence) if self.draws is not None else {}
         captions = self.pictures["captions"].map(lambda texts: texts[0] if len(texts) else "")
-        copied = set(self.matches.loc[self.matches["verdict"] == "copy", "reference"])
+        copied = set(self.matches.loc[self.matches["verdict"].isin(COPIES), "reference"])
         samples: dict[str, list[tuple[float, Sample]]] = {"regurgitation": [], "extraction": []}
         for stratum, rows in asked.groupby("stratum", sort=True):
             of_stratum = self.pictures["multiplicity"].map(stratum_of) == stratum
@@ -209,8 +209,8 @@ class Counted:
         """Rates of a model that takes no prompt: its generations are independent, and all pictures were asked for."""
         matches, pictures = self.matches, self.pictures
         hits = matches["reference"].map(pictures.set_index("cluster")["multiplicity"]).map(stratum_of)
-        hits = hits.where(matches["verdict"] == "copy")
-        copied = set(matches.loc[matches["verdict"] == "copy", "reference"])
+        hits = hits.where(matches["verdict"].isin(COPIES))
+        copied = set(matches.loc[matches["verdict"].isin(COPIES), "reference"])
         strata = pictures["multiplicity"].map(stratum_of)
         for stratum in sorted(strata.unique(), key=lambda name: stratum_bounds(name)[0]):
             members = pictures.loc[strata == stratum, "cluster"]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from copyrisk.matching import COPIES
 from copyrisk.rates.allocation import stream
 from copyrisk.rates.anytime import Stream, anytime_interval, of_stream
 from copyrisk.rates.ends import Ends, Floats
@@ -46,7 +47,7 @@ def rate_of_hits(hits: Floats, confidence: float) -> Rate:
 
 def _seen(draws: pd.DataFrame, matches: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
     seen = draws[draws["role"] != "control"].merge(matches[["prompt_id", "seed", "verdict"]], on=["prompt_id", "seed"])
-    return seen, _floats(seen["verdict"].eq("copy"))
+    return seen, _floats(seen["verdict"].isin(COPIES))
 
 
 def _stream(rows: pd.DataFrame, copies: Floats, prefix: str = "") -> Stream:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from copyrisk.attacks.strata import stratum_of
+from copyrisk.matching import COPIES
 from copyrisk.rates import of_own_picture
 from copyrisk.rates.advice import Comparison, advise, compare_strata
 from copyrisk.rates.ends import of_sample, weighted
@@ -106,7 +107,7 @@ def _spill(asked: pd.DataFrame, pictures: pd.DataFrame, matches: pd.DataFrame) -
     counts = pictures["multiplicity"].map(stratum_of).value_counts()
     share = asked["weight"] / asked.groupby("stratum")["weight"].transform("sum")
     weights = (share * asked["stratum"].map(counts)).to_numpy(float)
-    copied = matches[matches["verdict"].eq("copy") & ~of_own_picture(matches, asked, pictures)]
+    copied = matches[matches["verdict"].isin(COPIES) & ~of_own_picture(matches, asked, pictures)]
     multiplicity = copied["reference"].map(pictures.set_index("cluster")["multiplicity"])
     return spill_of(asked, weights, copied[["prompt_id"]].assign(multiplicity=multiplicity), pictures)
 

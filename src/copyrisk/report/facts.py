@@ -13,7 +13,7 @@ from copyrisk.descriptors import open_descriptor
 from copyrisk.duplicates import read_pictures
 from copyrisk.files import read_table
 from copyrisk.index import read_collection, readable, unreadable
-from copyrisk.matching import read_matches
+from copyrisk.matching import COPIES, read_matches
 from copyrisk.matching.tests import open_test
 from copyrisk.options import STAGES, flag, of_stage
 from copyrisk.rates import read_prompt_counts, read_rates, wanted
@@ -55,7 +55,7 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         "unreadable": len(bad),
         "prompts": int(counted.sum()),
         "generations": len(in_rate),
-        "copies": int((in_rate["verdict"] == "copy").sum()),
+        "copies": int((in_rate["verdict"].isin(COPIES)).sum()),
         "other_generations": len(asked) - len(in_rate),
         "failed_generations": run.record("generate")["rows"] - len(matches),
     }
@@ -172,7 +172,7 @@ def _pairs(matches: pd.DataFrame, prompts: pd.DataFrame, pictures: pd.DataFrame,
     texts = prompts.set_index("prompt_id")["prompt"]
     multiplicities = pictures.set_index("cluster")["multiplicity"]
     ordered = matches.sort_values(["statistic", "distance", "generation_id"], kind="stable")
-    copies_of = ordered[ordered["verdict"] == "copy"].groupby("reference").size()
+    copies_of = ordered[ordered["verdict"].isin(COPIES)].groupby("reference").size()
     again = ordered.groupby("reference").cumcount()
     worst = ordered.assign(again=again).sort_values(["verdict", "again"], kind="stable").head(count)
     return [
@@ -185,6 +185,8 @@ def _pairs(matches: pd.DataFrame, prompts: pd.DataFrame, pictures: pd.DataFrame,
             "distance": row["distance"],
             "statistic": row["statistic"],
             "verdict": row["verdict"],
+            "share": None if pd.isna(row["share"]) else row["share"],
+            "changes": row["changes"] if isinstance(row["changes"], str) else None,
             "copies_of_this": int(copies_of.get(row["reference"], 0)),
         }
         for row in worst.to_dict("records")

@@ -1,5 +1,6 @@
 """The picture pairs of the gallery, read back from where they are."""
 
+import io
 from contextlib import suppress
 from typing import Any
 
@@ -13,8 +14,11 @@ from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_table
 from copyrisk.generators import generation_shards, read_image
 from copyrisk.index import read_collection
+from copyrisk.matching import COPIES, read_matches
 from copyrisk.report.pictures import Pair
 from copyrisk.run import Run
+
+Evidence = tuple[Image.Image, tuple[float, float, float, float]]
 
 
 def load_pairs(run: Run, pairs: list[dict[str, Any]]) -> list[Pair]:
@@ -28,7 +32,27 @@ def load_pairs(run: Run, pairs: list[dict[str, Any]]) -> list[Pair]:
     loaded: dict[str, Image.Image | None] = {}
     for name in {pair["reference"] for pair in pairs}:
         loaded[name] = _reference(collection, name, positions[name])
-    return [Pair(generations.get(pair["generation_id"]), loaded[pair["reference"]]) for pair in pairs]
+    evidence = _evidence(run, pairs)
+    return [
+        Pair(
+            generations.get(pair["generation_id"]),
+            loaded[pair["reference"]],
+            *(evidence.get(pair["generation_id"], (None, None)) if pair["verdict"] in COPIES else (None, None)),
+        )
+        for pair in pairs
+    ]
+
+
+def _evidence(run: Run, pairs: list[dict[str, Any]]) -> dict[str, Evidence]:
+    """Return the mask and box of each pair whose test gave them."""
+    matches = read_matches(run).select(["generation_id", "mask", "box"])
+    wanted = pa.array(sorted({pair["generation_id"] for pair in pairs}), pa.string())
+    rows = matches.filter(pc.is_in(matches["generation_id"], value_set=wanted)).to_pylist()
+    return {
+        row["generation_id"]: (Image.open(io.BytesIO(row["mask"])), tuple(row["box"]))
+        for row in rows
+        if row["mask"] is not None
+    }
 
 
 def _generations(run: Run, wanted: set[str]) -> dict[str, Image.Image]:

@@ -8,13 +8,19 @@ import base64
 import io
 from dataclasses import dataclass
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 SMALL = 64
 """Longest side, in pixels, up to which a picture is stored unchanged."""
 
 DIFFERENCE_GAIN = 4
 """How many times brighter than the true difference the difference picture is."""
+
+OUTLINE = (214, 0, 110)
+"""Colour of the line around what was copied."""
+
+LINED = 160
+"""Pictures on which lines are drawn are made this large at least, pixel by pixel."""
 
 BUDGET = 1_500_000
 """Characters that all pictures of a page may take together, if shrinking them can achieve it."""
@@ -25,10 +31,16 @@ _SIZES = ((320, 85), (320, 75), (256, 75), (224, 70), (192, 65), (160, 60))
 
 @dataclass(frozen=True)
 class Pair:
-    """A generation and the reference nearest to it; None where the source can no longer be read."""
+    """A generation and the reference nearest to it; None where the source can no longer be read.
+
+    mask: what of the generation is copied, mode 1, of any size; box: the part of the reference that it was copied from
+    (left, top, right, bottom; 0 to 1). Both None where the test does not look for parts.
+    """
 
     generation: Image.Image | None
     reference: Image.Image | None
+    mask: Image.Image | None = None
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,31 @@ def difference(generation: Image.Image, reference: Image.Image) -> Image.Image:
     return largest.point([min(255, DIFFERENCE_GAIN * value) for value in range(256)])
 
 
+def outlined(image: Image.Image, mask: Image.Image) -> Image.Image:
+    """Return the picture with a line around what the mask holds; it is made large enough for the line to be seen."""
+    image = _enlarged(image)
+    inside = mask.convert("L").resize(image.size, Image.Resampling.NEAREST)
+    width = max(3, round(min(image.size) / 100) | 1)
+    line = ImageChops.subtract(inside.filter(ImageFilter.MaxFilter(width)), inside.filter(ImageFilter.MinFilter(width)))
+    image.paste(Image.new("RGB", image.size, OUTLINE), mask=line)
+    return image
+
+
+def boxed(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """Return the picture with a frame around a part of it."""
+    image = _enlarged(image)
+    width, height = image.size
+    left, top, right, bottom = box
+    corners = (left * width, top * height, max(right * width - 1, left * width), max(bottom * height - 1, top * height))
+    ImageDraw.Draw(image).rectangle(corners, outline=OUTLINE, width=max(2, round(min(image.size) / 100)))
+    return image
+
+
+def _enlarged(image: Image.Image) -> Image.Image:
+    factor = -(-LINED // max(image.size))
+    return image.copy() if factor <= 1 else image.resize((image.width * factor, image.height * factor), 0)
+
+
 def _plain(image: Image.Image | None) -> Image.Image | None:
     """Return the pixels alone, on white: colour profiles and other metadata would swell the page or tell too much."""
     if image is None:
@@ -91,7 +128,12 @@ def _plain(image: Image.Image | None) -> Image.Image | None:
 def _views(pair: Pair) -> list[Image.Image | None]:
     """Return generation, reference and difference, no larger than the page can use."""
     generation, reference = _plain(pair.generation), _plain(pair.reference)
-    views = [generation, reference, difference(generation, reference) if generation and reference else None]
+    compared = difference(generation, reference) if generation and reference else None
+    if generation and pair.mask:
+        generation = outlined(generation, pair.mask)
+    if reference and pair.box:
+        reference = boxed(reference, pair.box)
+    views = [generation, reference, compared]
     return [_shrunk(view, _SIZES[0][0]) if view else None for view in views]
 
 

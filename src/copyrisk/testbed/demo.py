@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from copyrisk.files import read_table, write_json
+from copyrisk.matching import COPIES
 from copyrisk.options import DemoOptions, TestbedOptions
 from copyrisk.rates import wanted
 from copyrisk.run import log
@@ -58,7 +59,7 @@ def compare(result: Audit, testbed: Testbed) -> dict[str, Any]:
     prompts = result.prompts.to_pandas()
     prompts = prompts[prompts["role"] == "reference"].merge(planted, left_on="prompt", right_on="caption")
     asked = matches.merge(prompts[["prompt_id", "name", "multiplicity_y"]], on="prompt_id")
-    asked["copy"] = asked["verdict"] == "copy"
+    asked["copy"] = asked["verdict"].isin(COPIES)
     asked["own"] = asked["copy"] & (asked["reference"].str.partition("/")[0] == asked["name"])
     rows = []
     for step in sorted(pictures["planted"].unique()):

@@ -1,0 +1,1 @@
+"""The commands that are more than a function each; `copyrisk.cli` has the others."""

@@ -1,0 +1,147 @@
+"""Which references may share a part with a generation: the few of many that are worth comparing pixel by pixel.
+
+Every picture, small and grey, is cut into overlapping squares of several sizes. A square is made 8 × 8 and described by
+its 24 lowest frequencies, as windows are in `copyrisk.matching.alignment`. Each square of a generation, as it is and
+mirrored, looks for its best in a reference, whatever the size of that; what the best five say together is the
+reference's score. Many references are first looked through with few and large squares.
+
+Descriptors are whole numbers, and sums of their products are exact in float32: the same generation has the same
+candidates, whatever it was looked for with.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from copyrisk.descriptors import Bytes
+from copyrisk.descriptors.thumbnails import SIDE, Planes, averaging, resampled
+from copyrisk.index.measure import Floats, Integers, blocks
+from copyrisk.matching.alignment import WINDOW, evened_frequencies
+from copyrisk.parallel import in_threads
+
+MOST = 16
+"""Candidates of a generation."""
+
+FIRST = 1024
+"""References that the few large squares choose of more than DENSE_ROWS."""
+DENSE_ROWS = 4096
+
+TOGETHER = 5
+"""Squares whose best are added up."""
+
+LENGTH = 127
+"""A descriptor of length 1 as whole numbers."""
+
+BLOCK_ROWS = 32
+THREADED_ROWS = 1 << 14
+"""References that one thread looks through; more are shared out."""
+
+
+@dataclass(frozen=True)
+class Squares:
+    """How a picture is cut: the sides of squares, in pixels of 32, and how many of each along a side of the picture."""
+
+    references: dict[int, int]
+    generations: dict[int, int]
+
+
+COARSE = Squares({32: 1, 24: 3, 16: 5}, {32: 1, 24: 2, 16: 3})
+DENSE = Squares({32: 1, 24: 4, 16: 7, 11: 10}, {32: 1, 24: 3, 16: 4, 11: 5})
+
+
+class Candidates:
+    """References made ready to be searched for parts of generations.
+
+    Takes 4 KB of memory a reference up to DENSE_ROWS of them, and 1 KB a reference beyond.
+    """
+
+    def __init__(self, grey: Bytes):
+        """Take the references, small and grey: (n, 32, 32)."""
+        self.grey = grey
+        self.squares = DENSE if len(grey) <= DENSE_ROWS else COARSE
+        self.rows = _described(grey, self.squares.references)[0]
+
+    def of(self, grey: Bytes, most: int = MOST) -> Integers:
+        """Return the candidates of generations (m, 32, 32): (m, at most `most`), the best first, ties to the lower."""
+        found = np.empty((len(grey), min(most, len(self.rows))), np.int64)
+        for number, picture in enumerate(grey):
+            wanted = found.shape[1] if self.squares is DENSE else min(FIRST, len(self.rows))
+            chosen = _best(_scores(picture, self.rows, self.squares), wanted)
+            if self.squares is COARSE:
+                dense = _described(self.grey[chosen], DENSE.references)[0]
+                chosen = chosen[_best(_scores(picture, dense, DENSE), found.shape[1])]
+            found[number] = chosen
+        return found
+
+
+def _best(scores: Floats, count: int) -> Integers:
+    """Return where the highest scores are, ties in order."""
+    if count < len(scores):
+        # All that are as high as the last of them, so that ties are cut in order.
+        least = np.partition(scores, len(scores) - count)[len(scores) - count]
+        some = np.flatnonzero(scores >= least)
+    else:
+        some = np.arange(len(scores))
+    return some[np.argsort(-scores[some], kind="stable")[:count]]
+
+
+def _scores(picture: Bytes, rows: NDArray[np.int8], squares: Squares) -> Floats:
+    """Return the scores of references, described in `rows`, for one generation (32, 32): shape (n,)."""
+    both = np.stack([picture, picture[:, ::-1]])
+    described, worth = _described(both, squares.generations)
+    queries = described.reshape(-1, described.shape[2]).astype(np.float32).T
+    together = min(TOGETHER, described.shape[1])
+    scores = np.empty(len(rows))
+
+    def score(block: slice) -> None:
+        some = rows[block]
+        products = some.reshape(-1, some.shape[2]).astype(np.float32) @ queries
+        best = products.reshape(len(some), some.shape[1], -1).max(axis=1)
+        says = _nats()[np.clip(best, 0, LENGTH**2).astype(np.intp)] * worth.reshape(-1)
+        says = says.reshape(len(some), 2, -1)
+        highest = np.sort(np.partition(says, says.shape[2] - together, axis=2)[:, :, -together:], axis=2)
+        scores[block] = highest.sum(axis=2).max(axis=1)
+
+    def score_all(block: slice) -> None:
+        for start in range(block.start, block.stop, BLOCK_ROWS):
+            score(slice(start, min(start + BLOCK_ROWS, block.stop)))
+
+    list(in_threads(0 if len(rows) > THREADED_ROWS else 1, score_all, blocks(len(rows), 0, THREADED_ROWS)))
+    return scores
+
+
+def _described(grey: Bytes, squares: dict[int, int]) -> tuple[NDArray[np.int8], Floats]:
+    """Describe the squares of pictures (n, 32, 32): rows (n, squares, 24) and how much each can say (n, squares)."""
+    count = sum(along**2 for along in squares.values())
+    rows, worth = np.empty((len(grey), count, 24), np.int8), np.empty((len(grey), count))
+    for block in blocks(len(grey), 0, BLOCK_ROWS):
+        planes = grey[block].astype(np.float32)
+        cut = np.concatenate([_cut(planes, side, along) for side, along in squares.items()], axis=1)
+        waves, says = evened_frequencies(cut)
+        rows[block] = np.rint(LENGTH * waves)
+        worth[block] = says
+    return rows, worth
+
+
+def _cut(planes: Planes, side: int, along: int) -> Planes:
+    """Cut pictures into along × along squares of a side, each averaged to 8 × 8 pixels: (n, squares, 64)."""
+    lines = _lines(side, along)
+    cut = resampled(planes, lines, lines).reshape(len(planes), along, WINDOW, along, WINDOW)
+    squares: Planes = cut.transpose(0, 1, 3, 2, 4).reshape(len(planes), along**2, WINDOW**2)
+    return squares
+
+
+@cache
+def _lines(side: int, along: int) -> Planes:
+    starts = np.linspace(0, SIDE - side, along)
+    return np.concatenate([averaging(SIDE, start, start + side, WINDOW) for start in starts])
+
+
+@cache
+def _nats() -> Floats:
+    """What a cosine says, as in `copyrisk.matching.alignment`, by its product of whole numbers."""
+    cosine = np.minimum(np.arange(LENGTH**2 + 1) / LENGTH**2, 0.995)
+    nats: Floats = -np.log1p(-(cosine**2))
+    return nats

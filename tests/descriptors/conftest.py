@@ -1,0 +1,50 @@
+"""Small networks, made on the spot, and pictures for them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import indent
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SMALL = "return self.last(self.first(x).relu().mean((2, 3)))"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the rows of networks in a folder of the test's own."""
+    monkeypatch.setenv("COPYRISK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def pictures() -> Callable[..., list[Image.Image]]:
+    """Give pictures of the given sizes (width, height), all different."""
+
+    def make(*sizes: tuple[int, int]) -> list[Image.Image]:
+        numbers = np.random.default_rng(0)
+        return [Image.fromarray(numbers.integers(0, 256, (h, w, 3), np.uint8)) for w, h in sizes]
+
+    return make
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[..., Path]:
+    """Save a TorchScript file with this body of `forward`, over a small convolution `first` and a layer `last`."""
+    import torch
+
+    def save(body: str = SMALL, seed: int = 0, name: str = "network.pt") -> Path:
+        # A class has one `forward` for ever.
+        class Small(torch.jit.ScriptModule):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.first, self.last = torch.nn.Conv2d(3, 16, 3, 2), torch.nn.Linear(16, 24)
+
+        torch.manual_seed(seed)
+        network = Small()
+        network.define(f"def forward(self, x):\n{indent(body, '    ')}\n")
+        network.save(tmp_path / name)
+        return tmp_path / name
+
+    return save
