@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -18,12 +19,14 @@ from copyrisk.errors import UserError
 from copyrisk.generators.python import UserFunction
 from copyrisk.options import flag, of_stage
 from copyrisk.rates.intervals import binomial_rate
+from copyrisk.report import facts
 from copyrisk.report.facts import gather
 from copyrisk.run import Run
 
 # Gives back the reference that the prompt names in three of four images, and noise in the others.
 GENERATOR = """
 import numpy as np
+import pandas as pd
 from pathlib import Path
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -550,6 +553,7 @@ def photograph(generator: np.random.Generator, side: int = 48) -> Image.Image:
 # Gives back the reference that the prompt names, with an even seed only its left half beside something else.
 PARTS = """
 import numpy as np
+import pandas as pd
 from pathlib import Path
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -574,3 +578,27 @@ def one(prompt, seed):
     new[:, :24] = old[:, 12:36]
     return new
 """
+
+
+def test_the_worst_pairs_come_first_and_those_of_one_reference_together() -> None:
+    matches = pd.DataFrame(
+        [
+            {"reference": reference, "statistic": statistic, "verdict": verdict, "generation_id": str(number)}
+            for number, (reference, statistic, verdict) in enumerate(
+                [
+                    ("a", 0.3, "copy"),
+                    ("b", 0.1, "partial copy"),
+                    ("a", 0.1, "copy"),
+                    ("c", 0.2, "copy"),
+                    ("b", 0.9, "no copy"),
+                    ("a", 0.2, "copy"),
+                ]
+            )
+        ]
+    ).assign(distance=0.0, prompt_id="p", seed=0, share=np.nan, changes=None)
+    prompts = pd.DataFrame({"prompt_id": ["p"], "prompt": ["text"]})
+    pictures = pd.DataFrame({"cluster": ["a", "b", "c"], "multiplicity": 1})
+    shown = [(pair["reference"], pair["statistic"]) for pair in facts._pairs(matches, prompts, pictures, 6)]
+    assert shown == [("a", 0.1), ("a", 0.2), ("a", 0.3), ("c", 0.2), ("b", 0.1), ("b", 0.9)]
+    few = [(pair["reference"], pair["statistic"]) for pair in facts._pairs(matches, prompts, pictures, 3)]
+    assert few == [("a", 0.1), ("c", 0.2), ("b", 0.1)]

@@ -168,13 +168,23 @@ def _strata(
 
 
 def _pairs(matches: pd.DataFrame, prompts: pd.DataFrame, pictures: pd.DataFrame, count: int) -> list[dict[str, Any]]:
-    """The worst pairs, one for each reference first, so that one picture does not fill the gallery."""
+    """The worst pairs, the worst first, those of one reference together.
+
+    Each reference has one before any has a second, so that one picture does not fill the gallery.
+    """
     texts = prompts.set_index("prompt_id")["prompt"]
     multiplicities = pictures.set_index("cluster")["multiplicity"]
-    ordered = matches.sort_values(["statistic", "distance", "generation_id"], kind="stable")
+    severity = matches["verdict"].map({"copy": 0, "partial copy": 1, "no copy": 2})
+    by_severity = ["severity", "statistic", "distance", "generation_id"]
+    ordered = matches.assign(severity=severity).sort_values(by_severity, kind="stable")
     copies_of = ordered[ordered["verdict"].isin(COPIES)].groupby("reference").size()
     again = ordered.groupby("reference").cumcount()
-    worst = ordered.assign(again=again).sort_values(["verdict", "again"], kind="stable").head(count)
+    ordered = ordered.assign(again=again, innocent=ordered["severity"] == 2)
+    worst = (
+        ordered.sort_values(["innocent", "again"], kind="stable").head(count).sort_values(by_severity, kind="stable")
+    )
+    place = {reference: number for number, reference in enumerate(worst["reference"].unique())}
+    worst = worst.assign(place=worst["reference"].map(place)).sort_values("place", kind="stable")
     return [
         {
             "generation_id": row["generation_id"],

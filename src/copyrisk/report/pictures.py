@@ -19,6 +19,9 @@ DIFFERENCE_GAIN = 4
 OUTLINE = (214, 0, 110)
 """Colour of the line around what was copied."""
 
+PALE = 0.6
+"""How far what was not copied goes towards white."""
+
 LINED = 160
 """Pictures on which lines are drawn are made this large at least, pixel by pixel."""
 
@@ -91,9 +94,13 @@ def difference(generation: Image.Image, reference: Image.Image) -> Image.Image:
 
 
 def outlined(image: Image.Image, mask: Image.Image) -> Image.Image:
-    """Return the picture with a line around what the mask holds; it is made large enough for the line to be seen."""
+    """Return the picture, pale but for what the mask holds, with a line around that.
+
+    It is made large enough for the line to be seen.
+    """
     image = _enlarged(image)
     inside = mask.convert("L").resize(image.size, Image.Resampling.NEAREST)
+    image = Image.composite(image, Image.blend(image, Image.new("RGB", image.size, "white"), PALE), inside)
     width = max(3, round(min(image.size) / 100) | 1)
     line = ImageChops.subtract(inside.filter(ImageFilter.MaxFilter(width)), inside.filter(ImageFilter.MinFilter(width)))
     image.paste(Image.new("RGB", image.size, OUTLINE), mask=line)
