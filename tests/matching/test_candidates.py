@@ -75,6 +75,6 @@ def test_many_references_are_looked_through_in_two_steps(monkeypatch: pytest.Mon
     monkeypatch.setattr(candidates, "DENSE_ROWS", 100)
     monkeypatch.setattr(candidates, "FIRST", 60)
     searched = Candidates(REFERENCES)
-    assert searched.rows.shape[1] == 35
+    assert searched.rows.shape[0] == 35
     found = searched.of(np.array([upper_half(photograph(2000 + n), REFERENCES[n]) for n in range(20)]))
     assert np.mean([number in found[number] for number in range(20)]) >= 0.9

@@ -65,9 +65,9 @@ class Candidates:
 
     def of(self, grey: Bytes, most: int = MOST) -> Integers:
         """Return the candidates of generations (m, 32, 32): (m, at most `most`), the best first, ties to the lower."""
-        found = np.empty((len(grey), min(most, len(self.rows))), np.int64)
+        found = np.empty((len(grey), min(most, len(self.grey))), np.int64)
         for number, picture in enumerate(grey):
-            wanted = found.shape[1] if self.squares is DENSE else min(FIRST, len(self.rows))
+            wanted = found.shape[1] if self.squares is DENSE else min(FIRST, len(self.grey))
             chosen = _best(_scores(picture, self.rows, self.squares), wanted)
             if self.squares is COARSE:
                 dense = _described(self.grey[chosen], DENSE.references)[0]
@@ -88,19 +88,20 @@ def _best(scores: Floats, count: int) -> Integers:
 
 
 def _scores(picture: Bytes, rows: NDArray[np.int8], squares: Squares) -> Floats:
-    """Return the scores of references, described in `rows`, for one generation (32, 32): shape (n,)."""
+    """Return the scores of references, whose `rows` are (squares, n, 24), for one generation (32, 32): shape (n,)."""
     both = np.stack([picture, picture[:, ::-1]])
     described, worth = _described(both, squares.generations)
-    queries = described.reshape(-1, described.shape[2]).astype(np.float32).T
-    together = min(TOGETHER, described.shape[1])
-    scores = np.empty(len(rows))
+    queries = described.transpose(1, 0, 2).reshape(-1, described.shape[2]).astype(np.float32).T
+    count = rows.shape[1]
+    together = min(TOGETHER, described.shape[0])
+    scores = np.empty(count)
 
     def score(block: slice) -> None:
-        some = rows[block]
-        products = some.reshape(-1, some.shape[2]).astype(np.float32) @ queries
-        best = products.reshape(len(some), some.shape[1], -1).max(axis=1)
+        some = rows[:, block].astype(np.float32)
+        products = some.reshape(-1, some.shape[2]) @ queries
+        best = products.reshape(*some.shape[:2], -1).max(axis=0)
         says = _nats()[np.clip(best, 0, LENGTH**2).astype(np.intp)] * worth.reshape(-1)
-        says = says.reshape(len(some), 2, -1)
+        says = says.reshape(len(best), 2, -1)
         highest = np.sort(np.partition(says, says.shape[2] - together, axis=2)[:, :, -together:], axis=2)
         scores[block] = highest.sum(axis=2).max(axis=1)
 
@@ -108,19 +109,19 @@ def _scores(picture: Bytes, rows: NDArray[np.int8], squares: Squares) -> Floats:
         for start in range(block.start, block.stop, BLOCK_ROWS):
             score(slice(start, min(start + BLOCK_ROWS, block.stop)))
 
-    list(in_threads(0 if len(rows) > THREADED_ROWS else 1, score_all, blocks(len(rows), 0, THREADED_ROWS)))
+    list(in_threads(0 if count > THREADED_ROWS else 1, score_all, blocks(count, 0, THREADED_ROWS)))
     return scores
 
 
 def _described(grey: Bytes, squares: dict[int, int]) -> tuple[NDArray[np.int8], Floats]:
-    """Describe the squares of pictures (n, 32, 32): rows (n, squares, 24) and how much each can say (n, squares)."""
+    """Describe the squares of pictures (n, 32, 32): rows (squares, n, 24) and how much each can say (n, squares)."""
     count = sum(along**2 for along in squares.values())
-    rows, worth = np.empty((len(grey), count, 24), np.int8), np.empty((len(grey), count))
+    rows, worth = np.empty((count, len(grey), 24), np.int8), np.empty((len(grey), count))
     for block in blocks(len(grey), 0, BLOCK_ROWS):
         planes = grey[block].astype(np.float32)
         cut = np.concatenate([_cut(planes, side, along) for side, along in squares.items()], axis=1)
         waves, says = evened_frequencies(cut)
-        rows[block] = np.rint(LENGTH * waves)
+        rows[:, block] = np.rint(LENGTH * waves).transpose(1, 0, 2)
         worth[block] = says
     return rows, worth
 

@@ -118,7 +118,9 @@ class Checker:
         # Equal pictures count once, or a catalogue with many copies of one had no other candidates.
         chosen = images.searched
         self.table = images.table.select(["id", "source", "position", "sha256", "caption"]).take(chosen)
-        self.rows: Bytes = images.rows[chosen].astype(np.uint8, copy=False)
+        # No second table in memory where all different pictures are searched.
+        rows = images.rows if len(chosen) == len(images) else images.rows[chosen]
+        self.rows: Bytes = rows.astype(np.uint8, copy=False)
         self.photo = descriptor
         self.thresholds, self.most = thresholds or Thresholds(), most
         self.candidates = Candidates(self.rows[:, GREY].reshape(-1, SIDE, SIDE))
