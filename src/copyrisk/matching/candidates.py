@@ -9,6 +9,7 @@ Descriptors are whole numbers, and sums of their products are exact in float32: 
 candidates, whatever it was looked for with.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -105,11 +106,7 @@ def _scores(picture: Bytes, rows: NDArray[np.int8], squares: Squares) -> Floats:
         highest = np.sort(np.partition(says, says.shape[2] - together, axis=2)[:, :, -together:], axis=2)
         scores[block] = highest.sum(axis=2).max(axis=1)
 
-    def score_all(block: slice) -> None:
-        for start in range(block.start, block.stop, BLOCK_ROWS):
-            score(slice(start, min(start + BLOCK_ROWS, block.stop)))
-
-    list(in_threads(0 if count > THREADED_ROWS else 1, score_all, blocks(count, 0, THREADED_ROWS)))
+    _in_blocks(score, count)
     return scores
 
 
@@ -117,13 +114,26 @@ def _described(grey: Bytes, squares: dict[int, int]) -> tuple[NDArray[np.int8], 
     """Describe the squares of pictures (n, 32, 32): rows (squares, n, 24) and how much each can say (n, squares)."""
     count = sum(along**2 for along in squares.values())
     rows, worth = np.empty((count, len(grey), 24), np.int8), np.empty((len(grey), count))
-    for block in blocks(len(grey), 0, BLOCK_ROWS):
+
+    def describe(block: slice) -> None:
         planes = grey[block].astype(np.float32)
         cut = np.concatenate([_cut(planes, side, along) for side, along in squares.items()], axis=1)
         waves, says = evened_frequencies(cut)
         rows[:, block] = np.rint(LENGTH * waves).transpose(1, 0, 2)
         worth[block] = says
+
+    _in_blocks(describe, len(grey))
     return rows, worth
+
+
+def _in_blocks(work: Callable[[slice], None], count: int) -> None:
+    """Do the work on so many references block by block, in threads where they are many."""
+
+    def some(part: slice) -> None:
+        for start in range(part.start, part.stop, BLOCK_ROWS):
+            work(slice(start, min(start + BLOCK_ROWS, part.stop)))
+
+    list(in_threads(0 if count > THREADED_ROWS else 1, some, blocks(count, 0, THREADED_ROWS)))
 
 
 def _cut(planes: Planes, side: int, along: int) -> Planes:
