@@ -151,3 +151,21 @@ def test_an_image_that_is_not_there_is_named(catalogue: Path) -> None:
     assert code != 0
     with pytest.raises(UserError, match=r"there is no image 'nowhere.png'"):
         CliRunner().invoke(command, ["nowhere.png", "--index", str(catalogue / "index")], catch_exceptions=False)
+
+
+def test_what_many_references_share_is_no_evidence(tmp_path: Path) -> None:
+    logo = photograph(900, 48)
+    (tmp_path / "images").mkdir()
+    for number in range(20):
+        image = photograph(500 + number)
+        if number < 15:
+            image.paste(logo, (40, 40))
+        image.save(tmp_path / "images" / f"{number:02d}.png")
+    build(str(tmp_path / "images"), tmp_path / "index", "photo", 0)
+    checker = Checker(tmp_path / "index")
+    new = photograph(999)
+    new.paste(logo, (40, 40))
+    assert checker.check(new).verdict == "no copy"
+    # What is a reference's own still counts.
+    new.paste(photograph(503).crop((0, 0, 96, 40)), (0, 0))
+    assert [match.id for match in checker.check(new).matches] == ["03.png"]

@@ -33,11 +33,9 @@ class Common:
 
     def __init__(self, references: Sequence[Image.Image], most_share: float = MOST_SHARE):
         """Take RGB pictures, of which at most 256 are drawn; most_share: of others that may agree at a place."""
-        chosen = np.arange(len(references))
-        if len(references) > SAMPLE:
-            chosen = np.sort(np.random.default_rng(SEED).choice(len(references), SAMPLE, replace=False))
+        chosen = sampled(len(references))
         self.most_share = most_share
-        planes = [np.asarray(_square(references[number]), np.float32) @ LUMA for number in chosen.tolist()]
+        planes = [np.asarray(_square(references[number]), np.float32) @ LUMA for number in chosen]
         self.values = _even(np.array(planes, np.float32).reshape(-1, SIDE, SIDE))
 
     def distinct(self, grey: Planes) -> Planes:
@@ -51,6 +49,14 @@ class Common:
         common = (count >= LEAST_COUNT) & (count > self.most_share * len(self.values))
         common = scipy.ndimage.binary_dilation(common, iterations=REACH)
         return np.where(common, 0, 1).astype(np.float32)
+
+
+def sampled(count: int) -> list[int]:
+    """Return which of so many references are taken, 256 at most: always the same, in order."""
+    if count <= SAMPLE:
+        return list(range(count))
+    drawn: list[int] = np.sort(np.random.default_rng(SEED).choice(count, SAMPLE, replace=False)).tolist()
+    return drawn
 
 
 def _square(image: Image.Image) -> Image.Image:

@@ -21,6 +21,7 @@ from copyrisk.errors import UserError
 from copyrisk.index.measure import Floats, Integers
 from copyrisk.matching.candidates import Candidates
 from copyrisk.matching.changes import changes_of
+from copyrisk.matching.common import Common, sampled
 from copyrisk.matching.verdict import Evidence, Small, Thresholds, compare_many
 from copyrisk.parallel import batched, in_threads, small_products
 
@@ -66,7 +67,7 @@ class VerdictTest:
         if not isinstance(descriptor, Pixels):
             raise UserError(f"--test verdict compares pixels; --descriptor is {descriptor.specifier}. Use pixels:64.")
         self.side = descriptor.side
-        self.kept: list[tuple[Bytes, Candidates]] = []
+        self.kept: list[tuple[Bytes, Candidates, Common]] = []
         self.ready: OrderedDict[tuple[int, int], Small] = OrderedDict()
         self.lock = Lock()
 
@@ -75,7 +76,7 @@ class VerdictTest:
 
     def nearest(self, generations: Sized, others: Sized, workers: int = 0) -> Nearest:
         """Find for each generation the reference (or control) that most speaks for a copy of."""
-        candidates = self._candidates(others.rows)
+        candidates, common = self._made_ready(others)
         threshold = Thresholds(statistic=1 / self.threshold if self.threshold > 0 else np.inf)
 
         def look(numbers: list[int]) -> list[tuple[int, float, Evidence | None]]:
@@ -84,7 +85,7 @@ class VerdictTest:
             for number, chosen in zip(numbers, candidates.of(grey, MOST), strict=True):
                 one = self._small(generations, number)
                 pictures = [self._reference(others, each) for each in chosen.tolist()]
-                evidences = list(compare_many(one, pictures, threshold))
+                evidences = list(compare_many(one, pictures, threshold, common))
                 # Of equal evidence the better candidate, which comes first.
                 best = int(np.argmax([each.statistic for each in evidences])) if evidences else -1
                 if best < 0:
@@ -100,14 +101,16 @@ class VerdictTest:
         index, statistic, evidence = zip(*rows, strict=True) if rows else ((), (), ())
         return Nearest(np.array(index, np.int64), np.array(statistic, np.float64), list(evidence))
 
-    def _candidates(self, rows: Bytes) -> Candidates:
-        for known, candidates in self.kept:
+    def _made_ready(self, others: Sized) -> tuple[Candidates, Common]:
+        rows = others.rows
+        for known, candidates, common in self.kept:
             if known is rows:
-                return candidates
-        self.kept = [*self.kept[-1:], (rows, Candidates(self._grey(rows)))]
+                return candidates, common
+        common = Common([self._image(others, number) for number in sampled(len(rows))])
+        self.kept = [*self.kept[-1:], (rows, Candidates(self._grey(rows)), common)]
         # Pictures are kept by the identity of their table, which another may take once it is gone.
         self.ready.clear()
-        return self.kept[-1][1]
+        return self.kept[-1][1:]
 
     def _grey(self, rows: Bytes) -> Bytes:
         """Return rows as small grey pictures: (n, 32, 32)."""
@@ -127,11 +130,14 @@ class VerdictTest:
         return small
 
     def _small(self, pictures: Sized, number: int) -> Small:
+        return Small(self._image(pictures, number))
+
+    def _image(self, pictures: Sized, number: int) -> Image.Image:
         """Return a picture at its own proportions, with as many pixels as the descriptor has."""
         image = Image.fromarray(pictures.rows[number].reshape(self.side, self.side, 3))
         stretch = float(np.clip(pictures.proportions[number], 0.25, 4)) ** 0.5
         size = round(self.side * stretch), round(self.side / stretch)
-        return Small(image if size == image.size else image.resize(size, Image.Resampling.BILINEAR))
+        return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
 
 
 def evidence_columns(evidence: list[Evidence | None]) -> dict[str, list[Any]]:
