@@ -29,6 +29,8 @@ from copyrisk import cli
 copyrisk.generators.SHARD_SECONDS = 0.0
 copyrisk.index.SHARD_ROWS = copyrisk.index.BATCH_ROWS = 4
 moment, left = sys.argv[1], int(sys.argv[2])
+# A shell starts what runs in the background deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def counted(call, after):
     def wrapped(*arguments):

@@ -1,12 +1,16 @@
 """Work in threads: in order, no further ahead than needed, and what goes wrong comes at its place."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from threadpoolctl import threadpool_info
 
-from copyrisk.parallel import AHEAD, batched, in_threads
+from copyrisk.parallel import AHEAD, batched, in_threads, small_products
 
 
 def test_results_come_in_the_order_of_the_tasks() -> None:
@@ -61,3 +65,32 @@ def test_what_was_begun_comes_before_the_error_of_a_task_that_cannot_be_had() ->
 def test_batches_hold_all_items_in_order() -> None:
     assert list(batched(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(batched([], 3)) == []
+
+
+def test_ctrl_c_is_not_lost_while_threads_are_set_up() -> None:
+    code = """
+import signal, time
+from copyrisk.parallel import small_products
+signal.signal(signal.SIGINT, signal.default_int_handler)
+print("begun", flush=True)
+stop = time.monotonic() + 20
+while time.monotonic() < stop:
+    with small_products():
+        pass
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT, errors
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_products_have_one_thread_inside_and_as_many_as_before_after() -> None:
+    def threads() -> list[int]:
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    before = threads()
+    with small_products(), small_products():
+        assert set(threads()) == {1}
+    assert threads() == before

@@ -31,9 +31,9 @@ def small_products() -> Iterator[None]:
     """
     global _users
     with _lock:
-        _users += 1
-        if _users == 1:
+        if _users == 0:
             _limits.append(threadpool_limits(1, user_api="blas"))
+        _users += 1
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ import numpy as np
 from copyrisk.index.cells import Cells, near_box
 from copyrisk.index.measure import Floats, Integers, Measure, Metric, Parts, Rows, blocks
 from copyrisk.index.projection import Projection, Table, left, lower_bounds, sample
-from copyrisk.parallel import thread_pool
+from copyrisk.parallel import small_products, thread_pool
 
 __all__ = [
     "Floats",
@@ -343,7 +343,5 @@ def table_of(projection: Projection, rows: Rows, pool: ThreadPoolExecutor) -> Ta
 @contextmanager
 def threads() -> Iterator[ThreadPoolExecutor]:
     """Give a pool with a thread a processor; matrix products inside it use one each."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(1, user_api="blas"), thread_pool(0) as pool:
+    with small_products(), thread_pool(0) as pool:
         yield pool

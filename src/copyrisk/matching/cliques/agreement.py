@@ -16,10 +16,9 @@ from functools import cached_property, partial
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from copyrisk.matching.cliques.blocks import CELL, Grid, Integers
-from copyrisk.parallel import in_threads
+from copyrisk.parallel import in_threads, small_products
 
 Mask = NDArray[np.bool_]
 
@@ -123,7 +122,7 @@ def largest_agreement(details: Details, least: int, share: float = LEAST_SHARE) 
     counts.
     """
     # The number of threads of a product must not change how it is rounded.
-    with threadpool_limits(1, user_api="blas"):
+    with small_products():
         size = max(1, VALUES // max(1, len(details)))
         parts = [slice(start, min(start + size, len(details))) for start in range(0, len(details), size)]
         found = list(in_threads(0, partial(_best_around, details, least, share), parts))
@@ -141,7 +140,7 @@ def agreement_of(details: Details, members: list[int]) -> Agreement:
     """Return where given pictures agree, around the one that agrees most with the others."""
     rows = np.array(members)
     size = max(1, VALUES // len(rows))
-    with threadpool_limits(1, user_api="blas"):
+    with small_products():
         parts = [rows[start : start + size] for start in range(0, len(rows), size)]
         counts = np.concatenate([details.agreeing(part, rows).sum(axis=(1, 2)) for part in parts])
         centre = members[int(counts.argmax())]

@@ -17,10 +17,9 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from copyrisk.matching.cliques.blocks import EXACT_VALUES, Floats, Grid, Integers, Pictures, Slices, square_sum
-from copyrisk.parallel import batched, in_threads
+from copyrisk.parallel import batched, in_threads, small_products
 
 Matrix = NDArray[np.bool_]
 
@@ -50,7 +49,7 @@ def near_pairs(pictures: Pictures, threshold: float, sums: NDArray[np.uint32] | 
     if sums is None:
         sums = block_sums(pictures, grid)
     limits = grid.limits(threshold)
-    with threadpool_limits(1, user_api="blas"):
+    with small_products():
         open_ = _open_pairs(grid, sums, limits)
         for rows in _components(open_):
             for one, other in _unions(rows):
