@@ -3,7 +3,8 @@
 Every picture, small and grey, is cut into overlapping squares of several sizes. A square is made 8 × 8 and described by
 its 24 lowest frequencies, as windows are in `copyrisk.matching.alignment`. Each square of a generation, as it is and
 mirrored, looks for its best in a reference, whatever the size of that; what the best five say together is the
-reference's score. Many references are first looked through with few and large squares.
+reference's score. Many references are first looked through with few and large squares. Of the best, windows vote for a
+place in the reference (`copyrisk.matching.alignment.places_of`), and the most votes for one place decide.
 
 Descriptors are whole numbers, and sums of their products are exact in float32: the same generation has the same
 candidates, whatever it was looked for with.
@@ -19,11 +20,17 @@ from numpy.typing import NDArray
 from copyrisk.descriptors import Bytes
 from copyrisk.descriptors.thumbnails import SIDE, Planes, averaging, resampled
 from copyrisk.index.measure import Floats, Integers, blocks
-from copyrisk.matching.alignment import WINDOW, evened_frequencies
+from copyrisk.matching.alignment import WINDOW, Level, evened_frequencies, levels_of, places_of
 from copyrisk.parallel import in_threads
 
 MOST = 16
 """Candidates of a generation."""
+
+VOTED = 64
+"""References whose places are voted for."""
+
+KEPT = 1024
+"""References whose windows are kept: 140 KB each."""
 
 FIRST = 1024
 """References that the few large squares choose of more than DENSE_ROWS."""
@@ -63,18 +70,35 @@ class Candidates:
         self.grey = grey
         self.squares = DENSE if len(grey) <= DENSE_ROWS else COARSE
         self.rows = _described(grey, self.squares.references)[0]
+        self._levels: dict[int, list[Level]] = {}
 
     def of(self, grey: Bytes, most: int = MOST) -> Integers:
         """Return the candidates of generations (m, 32, 32): (m, at most `most`), the best first, ties to the lower."""
         found = np.empty((len(grey), min(most, len(self.grey))), np.int64)
         for number, picture in enumerate(grey):
-            wanted = found.shape[1] if self.squares is DENSE else min(FIRST, len(self.grey))
-            chosen = _best(_scores(picture, self.rows, self.squares), wanted)
+            wanted = min(max(most, VOTED), len(self.grey))
+            first = wanted if self.squares is DENSE else max(wanted, min(FIRST, len(self.grey)))
+            chosen = _best(_scores(picture, self.rows, self.squares), first)
             if self.squares is COARSE:
                 dense = _described(self.grey[chosen], DENSE.references)[0]
-                chosen = chosen[_best(_scores(picture, dense, DENSE), found.shape[1])]
-            found[number] = chosen
+                chosen = chosen[_best(_scores(picture, dense, DENSE), wanted)]
+            votes = self._votes(picture, chosen.tolist())
+            found[number] = chosen[np.argsort(-votes, kind="stable")[: found.shape[1]]]
         return found
+
+    def _votes(self, picture: Bytes, chosen: list[int]) -> Floats:
+        """Return the votes for the best place of a generation (32, 32) in each of some references."""
+        own, side = levels_of(picture.astype(np.float32)), (SIDE, SIDE)
+        votes = np.zeros(len(chosen))
+        for place, number in enumerate(chosen):
+            levels = self._levels.get(number)
+            if levels is None:
+                levels = levels_of(self.grey[number].astype(np.float32))
+                if len(self._levels) >= KEPT:
+                    self._levels.clear()
+                self._levels[number] = levels
+            votes[place] = max((each.votes for each in places_of(own, levels, side, side, 1)), default=0.0)
+        return votes
 
 
 def _best(scores: Floats, count: int) -> Integers:
