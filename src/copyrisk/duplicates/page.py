@@ -1,18 +1,15 @@
 """The page of the largest clusters: one HTML file in the report's style that asks the network for nothing."""
 
 import base64
-import hashlib
 import io
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
-from copyrisk import __version__
+from copyrisk import __version__, pages
+from copyrisk.pages import count
 
 SMALL = 64
 """Longest side, in pixels, up to which a picture is stored unchanged."""
@@ -46,26 +43,16 @@ def render(facts: dict[str, Any], shown: list[Shown]) -> str:
 
     Text from outside (ids, captions, paths) is escaped wherever it appears.
     """
-    environment = Environment(
-        loader=PackageLoader("copyrisk", "duplicates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Markup(_asset("report", "report.css") + _asset("duplicates", "gallery.css"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    html = environment.get_template("gallery.html").render(
+    return pages.render(
+        pages.environment("duplicates"),
+        "gallery.html",
+        style=pages.asset("duplicates", "gallery.css"),
         facts=facts,
         version=__version__,
-        style=style,
-        policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'",
         clusters=list(zip((each.cluster for each in shown), _thumbnails(shown), strict=True)),
         total=facts["clusters"],
         summary=summary(facts),
     )
-    # File names may hold bytes that are no text; as lone surrogates they could not be written to disk.
-    return html.encode("utf-8", "replace").decode()
 
 
 def summary(facts: dict[str, Any]) -> list[str]:
@@ -81,18 +68,18 @@ def summary(facts: dict[str, Any]) -> list[str]:
     if facts["against"] is None:
         lines = [
             f"{facts['images_in_clusters']:,} of {facts['images']:,} images are in "
-            f"{_count(facts['clusters'], 'cluster', 'clusters')} of the same picture; the largest holds "
-            f"{facts['largest']:,}. Without {_count(facts['copies'], 'copy', 'copies')} every picture would occur once."
+            f"{count(facts['clusters'], 'cluster', 'clusters')} of the same picture; the largest holds "
+            f"{facts['largest']:,}. Without {count(facts['copies'], 'copy', 'copies')} every picture would occur once."
             if facts["clusters"]
-            else f"{_count(facts['images'], 'image', 'images')}, and no two are the same picture."
+            else f"{count(facts['images'], 'image', 'images')}, and no two are the same picture."
         ]
     else:
         lines = [
             f"{facts['images_in_clusters']:,} of {facts['images']:,} images are among the "
             f"{facts['against_images']:,} of {facts['against']}, where they are "
-            f"{_count(facts['clusters'], 'picture', 'different pictures')}."
+            f"{count(facts['clusters'], 'picture', 'different pictures')}."
             if facts["clusters"]
-            else f"None of {_count(facts['images'], 'image', 'images')} is among the {facts['against_images']:,} of "
+            else f"None of {count(facts['images'], 'image', 'images')} is among the {facts['against_images']:,} of "
             f"{facts['against']}."
         ]
     lines.append(f"The same picture: {sides}. Pairs: {kinds}.")
@@ -106,27 +93,23 @@ def summary(facts: dict[str, Any]) -> list[str]:
         lines.append(f"What was done to one of two near-duplicates: {changes}.")
     if empty := pairs["too little in it"]:
         lines.append(
-            f"{_count(empty, 'pair is', 'pairs are')} as near as that with too little in them to say that they are "
+            f"{count(empty, 'pair is', 'pairs are')} as near as that with too little in them to say that they are "
             "the same; they do not count."
         )
     if facts["plain"]:
         lines.append(
-            f"{_count(facts['plain'], 'image has', 'images have')} too little in them to be told from others (blank, "
+            f"{count(facts['plain'], 'image has', 'images have')} too little in them to be told from others (blank, "
             "flat, one line of text): only copies of the file count there."
         )
     unread = facts["unreadable"] + (facts["against_unreadable"] or 0)
     if unread:
-        lines.append(f"{_count(unread, 'image', 'images')} could not be read and took no part.")
+        lines.append(f"{count(unread, 'image', 'images')} could not be read and took no part.")
     if facts["removed"] is not None:
         lines.append(
-            f"For no picture to occur more than {_count(facts['keep'], 'time', 'times')}, "
-            f"{_count(facts['removed'], 'image', 'images')} must go."
+            f"For no picture to occur more than {count(facts['keep'], 'time', 'times')}, "
+            f"{count(facts['removed'], 'image', 'images')} must go."
         )
     return lines
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def _thumbnails(shown: list[Shown]) -> list[list[tuple[dict[str, Any] | None, Thumbnail | None]]]:
@@ -154,7 +137,3 @@ def _thumbnail(image: Image.Image | None, side: int) -> Thumbnail | None:
         plain.save(data, "WEBP", quality=75)
     encoded = base64.b64encode(data.getvalue()).decode()
     return Thumbnail(f"data:image/{'png' if small else 'webp'};base64,{encoded}", plain.width, plain.height, small)
-
-
-def _asset(room: str, name: str) -> str:
-    return files("copyrisk").joinpath(room, name).read_text(encoding="utf-8")

@@ -1,15 +1,13 @@
 """The report: one HTML file that opens from disk and asks the network for nothing."""
 
-import base64
-import hashlib
 import json
 import math
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from copyrisk import pages
 from copyrisk.report import chart, meaning, words
 from copyrisk.report.pictures import DIFFERENCE_GAIN, Pair, show
 
@@ -32,14 +30,12 @@ def render(facts: dict[str, Any], pictures: list[Pair]) -> str:
     """
     if len(pictures) != len(facts["pairs"]):
         raise ValueError(f"{len(facts['pairs'])} pairs in the facts, but {len(pictures)} pairs of pictures")
-    style, script = _asset("report.css"), _asset("report.js")
-    page = _environment().get_template("report.html")
-    html = page.render(
+    return pages.render(
+        _environment(),
+        "report.html",
+        script=pages.asset("report", "report.js"),
         facts=facts,
         facts_json=_json_for_html(facts),
-        style=style,
-        script=script,
-        policy=_policy(style, script),
         charts=[chart.layout(facts, "wide", 1040, 430, 112), chart.layout(facts, "narrow", 360, 370, 66)],
         series=chart.SERIES,
         shown=list(zip(facts["pairs"], show(pictures), strict=True)),
@@ -48,18 +44,10 @@ def render(facts: dict[str, Any], pictures: list[Pair]) -> str:
         rows_first=ROWS_FIRST,
         unreadable_first=UNREADABLE_FIRST,
     )
-    # File names may hold bytes that are no text; as lone surrogates they could not be written to disk.
-    return html.encode("utf-8", "replace").decode()
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("copyrisk", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages.environment("report")
     environment.globals["rate_words"] = words.rate_words
     environment.globals["against"] = words.against
     environment.globals["stratum_name"] = chart.stratum_name
@@ -68,16 +56,6 @@ def _environment() -> Environment:
     for name in ("percent", "number", "duration", "date", "setting", "interval", "span", "ratio", "level"):
         environment.filters[name] = getattr(words, name)
     return environment
-
-
-def _asset(name: str) -> Markup:
-    return Markup(files("copyrisk.report").joinpath(name).read_text(encoding="utf-8"))
-
-
-def _policy(style: str, script: str) -> str:
-    """Return a content security policy: this style, this script, pictures inside the page, and nothing else."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'"
 
 
 def _json_for_html(value: Any) -> Markup:

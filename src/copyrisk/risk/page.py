@@ -1,14 +1,9 @@
 """The page of an estimate: one HTML file in the report's style, with sliders that recompute the result."""
 
-import base64
-import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
+from copyrisk import pages
 from copyrisk.risk import tornado
 from copyrisk.risk.facts import campaign_words, result_rows
 from copyrisk.risk.words import number, percent
@@ -29,22 +24,21 @@ def render(facts: dict[str, Any]) -> str:
 
     `facts` is what `Estimate.facts` gives; text in it is escaped wherever it appears. The page carries them as JSON.
     """
-    style = Markup(_asset("report", "report.css") + _asset("risk", "estimate.css"))
-    script = Markup(_asset("risk", "estimate.js"))
-    page = _environment().get_template("estimate.html")
-    html = page.render(
+    templates = pages.environment("risk")
+    templates.filters |= {"percent": percent, "number": number}
+    return pages.render(
+        templates,
+        "estimate.html",
+        style=pages.asset("risk", "estimate.css"),
+        script=pages.asset("risk", "estimate.js"),
+        pictures=False,
         facts=facts,
-        style=style,
-        script=script,
-        policy=_policy(style, script),
         charts=[tornado.layout(facts, "wide", 900), tornado.layout(facts, "narrow", 350)],
         rows=result_rows(facts),
         campaign=campaign_words(facts),
         sliders=sliders(facts),
         level=f"{facts['confidence'] * 100:g} %",
     )
-    # A scenario made in Python may hold lone surrogates, which cannot be written to disk.
-    return html.encode("utf-8", "replace").decode()
 
 
 def sliders(facts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -79,25 +73,3 @@ def _slider(name: str, title: str, unit: str, known: dict[str, Any]) -> dict[str
         "value": value,
         "log": logarithmic,
     }
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("copyrisk", "risk"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "number": number}
-    return environment
-
-
-def _asset(room: str, name: str) -> str:
-    return files("copyrisk").joinpath(room, name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Return a content security policy: this style, this script, and nothing else."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    return f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'"

@@ -1,21 +1,18 @@
 """The page of memorized prompts: one HTML file in the report's style that asks the network for nothing."""
 
 import base64
-import hashlib
 import io
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import scipy.ndimage
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
-from copyrisk import __version__
+from copyrisk import __version__, pages
 from copyrisk.matching.cliques.agreement import Mask
 from copyrisk.matching.cliques.blocks import Picture
+from copyrisk.pages import count
 
 SIDES = (224, 160, 112)
 """Longest sides of pictures: the first at which the page keeps within `BUDGET`, for all of them the same."""
@@ -41,36 +38,26 @@ def render(facts: dict[str, Any], shown: list[Shown]) -> str:
 
     Text from outside (prompts, file names) is escaped wherever it appears.
     """
-    environment = Environment(
-        loader=PackageLoader("copyrisk", "matching/cliques"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Markup("".join(_asset(*place) for place in (("report", "report.css"), ("matching/cliques", "page.css"))))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     with_pictures = {each.row["prompt"] for each in shown}
     others = [row for row in facts["prompts"] if row["prompt"] not in with_pictures]
-    html = environment.get_template("page.html").render(
+    return pages.render(
+        pages.environment("matching/cliques"),
+        "page.html",
+        style=pages.asset("matching/cliques", "page.css"),
         facts=facts,
         version=__version__,
-        style=style,
-        policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'",
         shown=list(zip((each.row for each in shown), _thumbnails(shown), strict=True)),
         others=others[:OTHERS],
         more=max(0, len(others) - OTHERS),
         summary=summary(facts),
         sentence=sentence,
     )
-    # File names may hold bytes that are no text; as lone surrogates they could not be written to disk.
-    return html.encode("utf-8", "replace").decode()
 
 
 def summary(facts: dict[str, Any]) -> list[str]:
     """Return what was found, in sentences."""
     verdicts, least = facts["verdicts"], facts["least"]
-    prompts = _count(len(facts["prompts"]), "prompt", "prompts")
+    prompts = count(len(facts["prompts"]), "prompt", "prompts")
     memorized, templates = verdicts["memorized"], verdicts["template"]
     if len(facts["prompts"]) == 1:
         row = facts["prompts"][0]
@@ -87,12 +74,12 @@ def summary(facts: dict[str, Any]) -> list[str]:
     ]
     if facts["too_few"]:
         lines.append(
-            f"{_count(facts['too_few'], 'prompt has', 'prompts have')} fewer than {least} images to compare, too few "
+            f"{count(facts['too_few'], 'prompt has', 'prompts have')} fewer than {least} images to compare, too few "
             "for either verdict."
         )
     if facts["left_out"]:
         lines.append(
-            f"{_count(facts['left_out'], 'image', 'images')} took no part: unreadable, of another shape, or with next "
+            f"{count(facts['left_out'], 'image', 'images')} took no part: unreadable, of another shape, or with next "
             "to nothing in them."
         )
     return lines
@@ -100,7 +87,7 @@ def summary(facts: dict[str, Any]) -> list[str]:
 
 def sentence(row: dict[str, Any]) -> str:
     """Return what was found of one prompt."""
-    compared = _count(row["compared"], "image", "images")
+    compared = count(row["compared"], "image", "images")
     largest = f"{row['size']:,}" if row["size"] == row["at_most"] else f"{row['size']:,} to {row['at_most']:,}"
     if row["verdict"] == "memorized":
         return (
@@ -114,10 +101,6 @@ def sentence(row: dict[str, Any]) -> str:
             f"{row['detail_share']:.0%} of what there is to see in it; {clique}."
         )
     return f"of {compared}, {clique}." if row["compared"] else "there is no image to compare."
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def overlay(picture: Picture, mask: Mask) -> Picture:
@@ -159,7 +142,3 @@ def _uri(picture: Picture) -> str:
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "WEBP", quality=75)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
-def _asset(room: str, name: str) -> str:
-    return files("copyrisk").joinpath(room, name).read_text(encoding="utf-8")
