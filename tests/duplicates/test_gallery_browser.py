@@ -1,8 +1,6 @@
 """The page of duplicates in a real browser: on a desk, on a phone, light and dark."""
 
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +10,7 @@ from PIL import Image
 
 from copyrisk.duplicates.page import Shown, render
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        reason = "neither chromium nor google-chrome is installed"
-        if os.environ.get("COPYRISK_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"COPYRISK_REQUIRE_BROWSER=1, but {reason}")
-        pytest.skip(f"{reason}; set COPYRISK_REQUIRE_BROWSER=1 to make this a failure")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 def picture(seed: int, width: int) -> Image.Image:
@@ -76,23 +59,8 @@ def page(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 def test_the_page_is_whole_accessible_and_asks_for_nothing(
-    browser: Any, page: Path, viewport: dict[str, int], scheme: str
+    open_file: Callable[..., Any], look_over: Callable[..., None], page: Path, viewport: dict[str, int], scheme: str
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    context = browser.new_context(viewport=viewport, color_scheme=scheme)
-    tab = context.new_page()
-    requests: list[str] = []
-    complaints: list[str] = []
-    tab.on("request", lambda request: requests.append(request.url))
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.goto(page.as_uri())
-    assert tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-    pictures = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
-    assert tab.evaluate(pictures) and tab.evaluate("document.images.length") == 10
+    tab = open_file(page, viewport, color_scheme=scheme)
+    look_over(tab, viewport, pictures=10)
     assert tab.locator("bdi", has_text="<centre>").count() >= 1
-    found = Axe().run(tab)
-    context.close()
-    assert [each["id"] for each in found.response["violations"]] == []
-    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    assert complaints == []
