@@ -24,7 +24,7 @@ class Descriptor(Protocol):
     says whether two pictures are the same. Otherwise they may be the same if a view of one is at most so far from the
     whole of the other, and `verify` says whether they are. `needs`: a picture may be made smaller before it is
     described as long as both sides keep so many pixels; None: no pixel is to be lost. `duplicate_distance`: up to which
-    two pictures are taken for the same where the user does not say.
+    two pictures are taken for the same where the user does not say. `fingerprint`: of the weights of a network.
     """
 
     specifier: str
@@ -36,6 +36,7 @@ class Descriptor(Protocol):
     candidate_distance: float | None = None
     needs: int | None = None
     duplicate_distance: float | None = None
+    fingerprint: str | None = None
 
     def describe(self, image: Image.Image) -> Row:
         """Return the descriptor of one RGB picture: shape (dimensions,), of `dtype`."""
@@ -53,6 +54,11 @@ class Descriptor(Protocol):
         """Compare each row of `first` with the same of `second`: scores (n,), at least 0.5 for the same, and kinds."""
         message = f"{self.specifier} has no verify: the distance alone decides"
         raise NotImplementedError(message)
+
+
+def trait(descriptor: Descriptor, name: str) -> Any:
+    """Return an attribute of a descriptor, or its default: one from another package may know nothing of it."""
+    return getattr(descriptor, name, getattr(Descriptor, name))
 
 
 def open_descriptor(specifier: str) -> Descriptor:

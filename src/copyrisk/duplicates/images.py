@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from copyrisk.descriptors import Descriptor
+from copyrisk.descriptors import Descriptor, trait
 from copyrisk.index.rows import is_pixels, readable
 from copyrisk.index.search import Floats, Integers, Metric, Rows
 from copyrisk.index.store import IndexFolder
@@ -39,8 +39,8 @@ class Images:
     @property
     def metric(self) -> Metric:
         """The metric of the descriptor."""
-        # A descriptor from another package may know nothing of `metric`, nor of `search`.
-        return getattr(self.descriptor, "metric", "euclidean")
+        metric: Metric = trait(self.descriptor, "metric")
+        return metric
 
     @property
     def pixels(self) -> bool:
@@ -50,7 +50,7 @@ class Images:
     @cached_property
     def compared(self) -> Rows:
         """The columns of the descriptors that distances are of: (images, columns)."""
-        columns = getattr(self.descriptor, "search", slice(None))
+        columns = trait(self.descriptor, "search")
         return self.rows if columns == slice(None) else np.ascontiguousarray(self.rows[:, columns])
 
     @cached_property

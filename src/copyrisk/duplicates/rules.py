@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from copyrisk.descriptors import Descriptor
+from copyrisk.descriptors import Descriptor, trait
 from copyrisk.duplicates.by_distance import ByDistance
 from copyrisk.duplicates.by_verification import ByVerification
 from copyrisk.duplicates.images import Images
@@ -45,7 +45,7 @@ class Rule(Protocol):
 
 def rule_for(descriptor: Descriptor, options: DuplicatesOptions) -> Rule:
     """Return the rule for a descriptor; raise UserError where an option does not fit it or a distance is missing."""
-    distance, candidates = options.duplicate_distance, getattr(descriptor, "candidate_distance", None)
+    distance, candidates = options.duplicate_distance, trait(descriptor, "candidate_distance")
     name = descriptor.specifier.partition(":")[0]
     if options.likeness is not None and name != "pixels":
         raise UserError(f"--likeness is for pixels: {descriptor.specifier} has no likeness. Leave it out.")
@@ -60,7 +60,7 @@ def rule_for(descriptor: Descriptor, options: DuplicatesOptions) -> Rule:
     if options.score is not None:
         raise UserError(f"--score is for descriptors as photo: by {descriptor.specifier}, --distance decides.")
     if distance is None:
-        distance = getattr(descriptor, "duplicate_distance", None)
+        distance = trait(descriptor, "duplicate_distance")
     if distance is None:
         raise UserError(
             f"nothing is known of how far apart duplicates are by {descriptor.specifier}: give --distance. Try one "

@@ -12,7 +12,7 @@ from PIL import Image
 
 from copyrisk.collections import Item
 from copyrisk.collections.decode import Reduced, decode_reduced
-from copyrisk.descriptors import Bytes, Descriptor, content
+from copyrisk.descriptors import Bytes, Descriptor, content, trait
 from copyrisk.descriptors.thumbnails import FRAME_TOLERANCE, grey_of
 from copyrisk.errors import UnreadableImage, UserError
 
@@ -28,12 +28,12 @@ BATCH_PIXELS = 1 << 24
 
 def batch_rows(descriptor: Descriptor) -> int:
     """Return how many images to describe in one call of `describe`."""
-    return BATCH_ROWS if getattr(descriptor, "device", None) in (None, "cpu") else GPU_ROWS
+    return BATCH_ROWS if trait(descriptor, "device") in (None, "cpu") else GPU_ROWS
 
 
 def weights_of(descriptor: Descriptor) -> dict[str, str]:
     """Return the `fingerprint` of a descriptor's weights, under this name; nothing where it has none."""
-    fingerprint = getattr(descriptor, "fingerprint", None)
+    fingerprint = trait(descriptor, "fingerprint")
     return {} if fingerprint is None else {"fingerprint": fingerprint}
 
 
@@ -78,7 +78,7 @@ class Batch:
 
     def add(self, row: dict[str, Any], data: bytes) -> None:
         """Decode a picture, which is described sooner or later; raise UnreadableImage where that cannot be done."""
-        picture = decode_reduced(data, getattr(self.descriptor, "needs", None))
+        picture = decode_reduced(data, trait(self.descriptor, "needs"))
         self.pixels += picture.image.width * picture.image.height
         self.waiting.append((row, picture))
         if self.pixels >= BATCH_PIXELS:
@@ -226,8 +226,8 @@ def image_fields(descriptor: Descriptor) -> list[pa.Field]:
 
 
 def _dtype(descriptor: Descriptor) -> np.dtype[Any]:
-    # A descriptor from another package may know nothing of `dtype`.
-    return np.dtype(getattr(descriptor, "dtype", "uint8"))
+    dtype: np.dtype[Any] = np.dtype(trait(descriptor, "dtype"))
+    return dtype
 
 
 def readable(table: pa.Table) -> pa.Table:

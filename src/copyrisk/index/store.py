@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from copyrisk import __version__
-from copyrisk.descriptors import Descriptor, open_descriptor
+from copyrisk.descriptors import Descriptor, open_descriptor, trait
 from copyrisk.errors import UserError
 from copyrisk.files import read_json, write_bytes, write_json
 from copyrisk.index.rows import descriptors_of, image_fields, readable, table_of, weights_of
@@ -70,7 +70,7 @@ class IndexFolder:
     @property
     def metric(self) -> Any:
         """The metric of the descriptor: `euclidean` or `cosine`."""
-        return getattr(self.descriptor, "metric", "euclidean")
+        return trait(self.descriptor, "metric")
 
     @property
     def unreadable(self) -> int:

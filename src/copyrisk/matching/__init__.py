@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from copyrisk.descriptors import Descriptor, open_descriptor
+from copyrisk.descriptors import Descriptor, open_descriptor, trait
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
 from copyrisk.generators import generation_shards, read_image
@@ -28,7 +28,7 @@ from copyrisk.index.rows import Batch, batch_rows
 from copyrisk.index.search import Floats, distance_between
 from copyrisk.matching.against import Against
 from copyrisk.matching.calibration import Calibration, calibrate
-from copyrisk.matching.tests import Scores, Test, metric_of, open_test
+from copyrisk.matching.tests import Scores, Test, open_test
 from copyrisk.matching.verdict_test import WHOLE, Sized, VerdictTest, evidence_columns
 from copyrisk.options import Options
 from copyrisk.parallel import batched, in_threads
@@ -84,7 +84,7 @@ def match(run: Run, options: Options) -> pa.Table:
     )
     folder = run.folder / "matches"
     if not stage.done:
-        against = Against.read(run, metric_of(descriptor))
+        against = Against.read(run, trait(descriptor, "metric"))
         test.check(len(against.ids))
         _match_all(generation_shards(run), folder, descriptor, test, against, options.workers)
         calibration = None if rate is None else _calibrate(run, test, against, rate)
@@ -186,10 +186,10 @@ def _among_references(test: Test, references: Sized) -> Floats:
 
 def _judge(path: Path, threshold: float) -> None:
     """Write the verdicts of a shard anew where they were given at another threshold."""
-    table = read_table(path)
-    metadata = dict(table.schema.metadata or {})
+    metadata = dict(pq.read_schema(path).metadata or {})
     if metadata.get(b"threshold") == repr(threshold).encode():
         return
+    table = read_table(path)
     for prefix in ("", "control_"):
         judged = _verdicts(table[f"{prefix}statistic"], table["informative_share"] if not prefix else None, threshold)
         name = f"{prefix}verdict"

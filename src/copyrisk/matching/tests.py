@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from copyrisk import registry
-from copyrisk.descriptors import Bytes, Descriptor
+from copyrisk.descriptors import Bytes, Descriptor, trait
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
 from copyrisk.index.search import Floats, Index, Integers, Metric
@@ -98,7 +98,7 @@ class RatioTest:
     def __init__(self, threshold: float | None, descriptor: Descriptor):
         """Take the published threshold 1 where none is given."""
         self.threshold = 1.0 if threshold is None else threshold
-        self.indexes = _Indexes(metric=metric_of(descriptor))
+        self.indexes = _Indexes(metric=trait(descriptor, "metric"))
 
     def check(self, references: int) -> None:
         """Two different references are needed, or there is no neighbourhood."""
@@ -130,7 +130,7 @@ class SecondTest:
     def __init__(self, threshold: float | None, descriptor: Descriptor):
         """Take the published threshold 1/3 where none is given."""
         self.threshold = 1 / 3 if threshold is None else threshold
-        self.indexes = _Indexes(metric=metric_of(descriptor))
+        self.indexes = _Indexes(metric=trait(descriptor, "metric"))
 
     def check(self, references: int) -> None:
         """Two different references are needed."""
@@ -161,7 +161,7 @@ class SimilarityTest:
     def __init__(self, threshold: float | None, descriptor: Descriptor):
         """Take the published threshold 0.5 where none is given."""
         self.threshold = 0.5 if threshold is None else threshold
-        if metric_of(descriptor) != "cosine":
+        if trait(descriptor, "metric") != "cosine":
             raise UserError(
                 f"--test similarity compares the rows of a network; --descriptor is {descriptor.specifier}. Use "
                 "sscd:FILE, or another network."
@@ -176,12 +176,6 @@ class SimilarityTest:
         found = self.indexes.of(references).nearest(generations)
         control = self.indexes.of(controls).nearest(generations)
         return Scores(found.index, found.distances[:, 0], control.index, control.distances[:, :1].reshape(-1))
-
-
-def metric_of(descriptor: Descriptor) -> Metric:
-    """Return the metric of a descriptor; one from another package may know nothing of it."""
-    metric: Metric = getattr(descriptor, "metric", "euclidean")
-    return metric
 
 
 def open_test(name: str, threshold: float | None, descriptor: Descriptor) -> Test:
