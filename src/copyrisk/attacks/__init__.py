@@ -142,6 +142,9 @@ def _draw(
 
 def _verdicts(run: Run, rows: list[dict[str, Any]]) -> Verdicts:
     """What is known of the images so far; those that were made but not matched yet are left out."""
+    # The stage `match` comes after this one.
+    from copyrisk.matching import COPIES
+
     if not (run.intact("generate") and run.intact("match")):
         return {}
     if run.record("match")["inputs"]["generations"] != run.record("generate")["identity"]:
@@ -156,7 +159,7 @@ def _verdicts(run: Run, rows: list[dict[str, Any]]) -> Verdicts:
     matches = read_shards(folder, ["prompt_id", "seed", "verdict", "control_verdict"])
     for row in matches.to_pylist() if matches is not None else []:
         verdict = row["control_verdict" if row["prompt_id"] in controls else "verdict"]
-        found[row["prompt_id"], row["seed"]] = verdict in ("copy", "partial copy")
+        found[row["prompt_id"], row["seed"]] = verdict in COPIES
     return found
 
 

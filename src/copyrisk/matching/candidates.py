@@ -12,7 +12,7 @@ candidates, whatever it was looked for with.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class Candidates:
         self.grey = grey
         self.squares = DENSE if len(grey) <= DENSE_ROWS else COARSE
         self.rows = _described(grey, self.squares.references)[0]
-        self._levels: dict[int, list[Level]] = {}
+        self._levels = lru_cache(maxsize=KEPT)(self._levels_of)
 
     def of(self, grey: Bytes, most: int = MOST) -> Integers:
         """Return the candidates of generations (m, 32, 32): (m, at most `most`), the best first, ties to the lower."""
@@ -91,14 +91,12 @@ class Candidates:
         own, side = levels_of(picture.astype(np.float32)), (SIDE, SIDE)
         votes = np.zeros(len(chosen))
         for place, number in enumerate(chosen):
-            levels = self._levels.get(number)
-            if levels is None:
-                levels = levels_of(self.grey[number].astype(np.float32))
-                if len(self._levels) >= KEPT:
-                    self._levels.clear()
-                self._levels[number] = levels
-            votes[place] = max((each.votes for each in places_of(own, levels, side, side, 1)), default=0.0)
+            found = places_of(own, self._levels(number), side, side, 1)
+            votes[place] = max((each.votes for each in found), default=0.0)
         return votes
+
+    def _levels_of(self, number: int) -> list[Level]:
+        return levels_of(self.grey[number].astype(np.float32))
 
 
 def _best(scores: Floats, count: int) -> Integers:

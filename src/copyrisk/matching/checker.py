@@ -8,10 +8,11 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from PIL import Image
 
 from copyrisk.collections import Item
-from copyrisk.collections.decode import decode
+from copyrisk.collections.decode import decode, decode_reduced
 from copyrisk.descriptors import Bytes
 from copyrisk.descriptors.content import LEAST_CONTENT
 from copyrisk.descriptors.photo import GREY, TOO_PLAIN, Photo
@@ -19,7 +20,6 @@ from copyrisk.descriptors.thumbnails import SIDE
 from copyrisk.duplicates.images import Images
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.index.pictures import Pictures
-from copyrisk.index.rows import describe
 from copyrisk.index.store import IndexFolder, open_index
 from copyrisk.matching import picture as evidence_picture
 from copyrisk.matching.candidates import MOST, Candidates
@@ -140,10 +140,10 @@ class Checker:
         """
         item, given = _item(image, name)
         try:
-            picture = decode(item.read()) if given is None else given
+            picture, described = (given, given) if given is not None else self._decoded(item.read())
         except UnreadableImage as error:
             return Checked(item.id, "no copy", [], str(error))
-        row = self._row(item, picture)
+        row = self.photo.describe(described)
         if self.photo.content_of_rows(row[None])[0] < LEAST_CONTENT:
             return Checked(item.id, "no copy", [], f"{TOO_PLAIN}: there is too little in it", 0, picture)
         with small_products():
@@ -175,17 +175,18 @@ class Checker:
         """Return the picture that shows a match's evidence; None where the reference's picture is gone."""
         if checked.image is None or match.evidence is None:
             return None
-        rows = [row for row in self.table.to_pylist() if row["id"] == match.id]
-        reference = self.pictures.load(rows).get(match.id)
+        row = self.table.filter(pc.equal(self.table["id"], match.id))
+        reference = self.pictures.load(row.to_pylist()).get(match.id)
         return None if reference is None else evidence_picture.picture(checked.image, reference, match.evidence)
 
-    def _row(self, item: Item, picture: Image.Image) -> Any:
-        """Return the descriptor of an image; of a file by the rule that the index was made by."""
-        return self.photo.describe(picture) if not _is_file(item) else describe([item], self.photo)[0]["descriptor"]
+    def _decoded(self, data: bytes) -> tuple[Image.Image, Image.Image]:
+        """Return an image to compare, and as the rule of the index has it, so that an equal file has an equal row."""
+        return decode(data), decode_reduced(data, self.photo.needs).image
 
     def _small(self, numbers: list[int]) -> dict[int, Small | None]:
         """Return pictures of references ready to be compared, from the last ones or from their collections."""
-        found = {number: self._kept[number] for number in numbers if number in self._kept}
+        with self._lock:
+            found = {number: self._kept[number] for number in numbers if number in self._kept}
         missing = [number for number in numbers if number not in found]
         if missing:
             rows = self.table.take(missing).to_pylist()
@@ -222,10 +223,6 @@ def _item(image: Image.Image | bytes | Path | str | Item, name: str | None) -> t
     if isinstance(image, bytes):
         return Item(name or "image", "", 0, data=image), None
     return Item(name or str(image), "", 0, path=Path(image)), None
-
-
-def _is_file(item: Item) -> bool:
-    return item.data is not None or item.path is not None
 
 
 def _match_facts(match: Match) -> dict[str, Any]:

@@ -4,9 +4,9 @@ References come to it as the rows of a descriptor `pixels:SIDE` with their propo
 """
 
 import io
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from copyrisk.matching.candidates import Candidates
 from copyrisk.matching.changes import changes_of
 from copyrisk.matching.common import Common, sampled
 from copyrisk.matching.verdict import Evidence, Small, Thresholds, compare_many
-from copyrisk.parallel import batched, in_threads, small_products
+from copyrisk.parallel import batched, in_threads
 
 MOST = 8
 """References, and controls, that a generation is compared with."""
@@ -54,6 +54,16 @@ class Nearest:
     evidence: list[Evidence | None]
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """What generations are compared with, made ready: `picture` gives one of them by its row."""
+
+    rows: Bytes
+    candidates: Candidates
+    common: Common
+    picture: Callable[[int], Small]
+
+
 class VerdictTest:
     """The evidence that a part of the picture is copied: a copy from 28 on, so a statistic of up to 1/28."""
 
@@ -67,25 +77,23 @@ class VerdictTest:
         if not isinstance(descriptor, Pixels):
             raise UserError(f"--test verdict compares pixels; --descriptor is {descriptor.specifier}. Use pixels:64.")
         self.side = descriptor.side
-        self.kept: list[tuple[Bytes, Candidates, Common]] = []
-        self.ready: OrderedDict[tuple[int, int], Small] = OrderedDict()
-        self.lock = Lock()
+        self.kept: list[_Ready] = []
 
     def check(self, references: int) -> None:
         """One reference is enough."""
 
     def nearest(self, generations: Sized, others: Sized, workers: int = 0) -> Nearest:
         """Find for each generation the reference (or control) that most speaks for a copy of."""
-        candidates, common = self._made_ready(others)
+        made = self._made_ready(others)
         threshold = Thresholds(statistic=1 / self.threshold if self.threshold > 0 else np.inf)
 
         def look(numbers: list[int]) -> list[tuple[int, float, Evidence | None]]:
             grey = self._grey(generations.rows[numbers])
             found: list[tuple[int, float, Evidence | None]] = []
-            for number, chosen in zip(numbers, candidates.of(grey, MOST), strict=True):
+            for number, chosen in zip(numbers, made.candidates.of(grey, MOST), strict=True):
                 one = self._small(generations, number)
-                pictures = [self._reference(others, each) for each in chosen.tolist()]
-                evidences = list(compare_many(one, pictures, threshold, common))
+                pictures = [made.picture(each) for each in chosen.tolist()]
+                evidences = list(compare_many(one, pictures, threshold, made.common))
                 # Of equal evidence the better candidate, which comes first.
                 best = int(np.argmax([each.statistic for each in evidences])) if evidences else -1
                 if best < 0:
@@ -96,38 +104,29 @@ class VerdictTest:
             return found
 
         tasks = batched(range(len(generations.rows)), 4)
-        with small_products():
-            rows = [row for some in in_threads(workers, look, tasks) for row in some]
+        rows = [row for some in in_threads(workers, look, tasks) for row in some]
         index, statistic, evidence = zip(*rows, strict=True) if rows else ((), (), ())
         return Nearest(np.array(index, np.int64), np.array(statistic, np.float64), list(evidence))
 
-    def _made_ready(self, others: Sized) -> tuple[Candidates, Common]:
-        rows = others.rows
-        for known, candidates, common in self.kept:
-            if known is rows:
-                return candidates, common
-        common = Common([self._image(others, number) for number in sampled(len(rows))])
-        self.kept = [*self.kept[-1:], (rows, Candidates(self._grey(rows)), common)]
-        # Pictures are kept by the identity of their table, which another may take once it is gone.
-        self.ready.clear()
-        return self.kept[-1][1:]
+    def _made_ready(self, others: Sized) -> "_Ready":
+        """Make references (or controls) ready; those of the last two tables are kept."""
+        for known in self.kept:
+            if known.rows is others.rows:
+                return known
+        ready = _Ready(
+            others.rows,
+            Candidates(self._grey(others.rows)),
+            Common([self._image(others, number) for number in sampled(len(others.rows))]),
+            lru_cache(maxsize=KEPT)(partial(self._small, others)),
+        )
+        self.kept = [*self.kept[-1:], ready]
+        return ready
 
     def _grey(self, rows: Bytes) -> Bytes:
         """Return rows as small grey pictures: (n, 32, 32)."""
         planes = grey_of(rows.reshape(-1, self.side, self.side, 3)).astype(np.float32)
         line = averaging(self.side, 0, self.side, GREY_SIDE)
         return np.rint(resampled(planes, line, line)).astype(np.uint8)
-
-    def _reference(self, others: Sized, number: int) -> Small:
-        key = id(others.rows), number
-        small = self.ready.get(key)
-        if small is None:
-            small = self._small(others, number)
-            with self.lock:
-                self.ready[key] = small
-                while len(self.ready) > KEPT:
-                    self.ready.popitem(last=False)
-        return small
 
     def _small(self, pictures: Sized, number: int) -> Small:
         return Small(self._image(pictures, number))

@@ -121,11 +121,10 @@ def largest_agreement(details: Details, least: int, share: float = LEAST_SHARE) 
     centre in most of the area and most pictures agree with it in each cell. Of equally many pictures the larger area
     counts.
     """
-    # The number of threads of a product must not change how it is rounded.
-    with small_products():
-        size = max(1, VALUES // max(1, len(details)))
-        parts = [slice(start, min(start + size, len(details))) for start in range(0, len(details), size)]
-        found = list(in_threads(0, partial(_best_around, details, least, share), parts))
+    size = max(1, VALUES // max(1, len(details)))
+    parts = [slice(start, min(start + size, len(details))) for start in range(0, len(details), size)]
+    # The number of threads of a product would change how it is rounded; here each has one.
+    found = list(in_threads(0, partial(_best_around, details, least, share), parts))
     # Of equals the first.
     return max(filter(None, found), key=_rank, default=None)
 
