@@ -362,3 +362,14 @@ def test_large_pictures_are_shrunk_and_lose_their_metadata():
 def test_the_difference_is_brightened_by_the_stated_factor():
     dark, light = Image.new("RGB", (8, 8), (10, 10, 10)), Image.new("RGB", (4, 4), (10, 22, 15))
     assert np.unique(np.asarray(difference(dark, light))).tolist() == [12 * DIFFERENCE_GAIN]
+
+
+@pytest.mark.parametrize("copies", [0, 341])
+@pytest.mark.parametrize("test", ["ratio", "verdict"])
+def test_sentences_about_the_pairs_do_not_run_together(facts, pictures, copies: int, test: str) -> None:
+    facts["counts"]["copies"], facts["test"]["name"] = copies, test
+    lead = text_of(render(facts, pictures)).partition("Generated pictures and what they resemble most")[2][:700]
+    assert "The difference picture is black" in lead
+    assert ("None of them counts" in lead) == (copies == 0)
+    assert ("What was copied is outlined" in lead) == (test == "verdict")
+    assert re.findall(r"[.:;][A-Z]", lead) == []
