@@ -238,3 +238,11 @@ def test_a_specifier_is_made_to_open_from_anywhere(tmp_path: Path, monkeypatch: 
     assert absolute("a") == str(tmp_path / "a")
     assert absolute("parquet:a?image=picture") == f"parquet:{tmp_path}/a?image=picture"
     assert absolute("hub:owner/name") == "hub:owner/name"
+
+
+def test_a_wrong_path_is_said_before_the_index_that_is_there(
+    tmp_path: Path, collection: Callable[[str, Any], Path]
+) -> None:
+    build(str(collection("images", [(1, "one")])), tmp_path / "index", "pixels:8")
+    with pytest.raises(UserError, match="there is nothing at"):
+        build(str(tmp_path / "nowhere"), tmp_path / "index", "pixels:8")

@@ -8,7 +8,7 @@ from sys import intern
 from typing import Any, NamedTuple
 
 from copyrisk import registry
-from copyrisk.collections import Item, open_collection
+from copyrisk.collections import Collection, Item, open_collection
 from copyrisk.descriptors import Descriptor, open_descriptor
 from copyrisk.errors import UserError
 from copyrisk.index import store
@@ -38,7 +38,7 @@ def build(images: str, out: Path, descriptor: str = DESCRIPTOR, workers: int = 0
 
     Raises UserError where the folder holds something else: another collection, another descriptor.
     """
-    chosen = open_descriptor(descriptor)
+    chosen, collection = open_descriptor(descriptor), open_collection(images, "IMAGES")
     if is_index(out):
         index = store.load(out)
         if index.descriptor.specifier != chosen.specifier:
@@ -49,7 +49,7 @@ def build(images: str, out: Path, descriptor: str = DESCRIPTOR, workers: int = 0
                 f"{out} holds an index of {others[0]}. Give --out another folder; to have both in one: "
                 f"copyrisk index add {out} {images}"
             )
-    return _add(images, out, chosen, workers)
+    return _add(collection, absolute(images), out, chosen, workers)
 
 
 def add(folder: Path, images: str, workers: int = 0) -> Added:
@@ -60,7 +60,8 @@ def add(folder: Path, images: str, workers: int = 0) -> Added:
     Images in damaged shards of this collection are described again. Raises UserError where there is no index, or
     shards of another collection are damaged.
     """
-    return _add(images, folder, None, workers)
+    store.load(folder)
+    return _add(open_collection(images, "IMAGES"), absolute(images), folder, None, workers)
 
 
 def remove(folder: Path, ids: Iterable[str] = (), damaged: bool = False) -> int:
@@ -115,10 +116,7 @@ class _Known(NamedTuple):
     position: int
 
 
-def _add(images: str, folder: Path, descriptor: Descriptor | None, workers: int) -> Added:
-    if descriptor is None:
-        store.load(folder)
-    collection, source = open_collection(images, "IMAGES"), absolute(images)
+def _add(collection: Collection, source: str, folder: Path, descriptor: Descriptor | None, workers: int) -> Added:
     with writing(folder, descriptor) as index:
         _drop_damaged(index, source)
         visit = _Visit(index, source, unchanged=index.sources.get(source) == collection.fingerprint)
