@@ -5,14 +5,17 @@ import hashlib
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 
 def environment(room: str) -> Environment:
-    """Return the templates of a room, a folder in the package; text from outside is escaped wherever it appears."""
+    """Return the templates of a room, a folder in the package, with `shared.html`, which all pages begin with.
+
+    Text from outside is escaped wherever it appears.
+    """
     return Environment(
-        loader=PackageLoader("copyrisk", room),
+        loader=ChoiceLoader([PackageLoader("copyrisk", room), PackageLoader("copyrisk", "report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
