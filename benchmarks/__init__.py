@@ -1,0 +1,1 @@
+"""Measurements, a script a claim; tests import what is drawn here."""
