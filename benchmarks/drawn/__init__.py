@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 
 from . import documents, nature, puzzles, scenes, screens, things
-from .changes import CHANGES
+from .changes import CHANGES, EVERYDAY
 from .ink import Random
 
-__all__ = ["CHANGES", "CLASSES", "Drawn", "drawn", "picture"]
+__all__ = ["CHANGES", "CLASSES", "EVERYDAY", "Drawn", "drawn", "picture"]
 
 CLASSES: dict[str, Callable[[Random], Image.Image]] = {
     "page": documents.page,

@@ -95,4 +95,7 @@ CHANGES: dict[str, Change] = {
     "noised": noised,
     "blurred": blurred,
 }
-"""By name; the first six are what every index must see through."""
+"""All changes, by name."""
+
+EVERYDAY = tuple(CHANGES)[:6]
+"""What happens to every picture; the others are harder."""
