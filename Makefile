@@ -19,6 +19,7 @@ bench:    ## measurements: an hour and more, not part of CI
 	python benchmarks/coverage.py
 	python benchmarks/coverage_combined.py
 	python benchmarks/rare_events.py
+	python benchmarks/classes.py
 	python benchmarks/duplication_law.py
 	python benchmarks/fuzz_decoding.py
 	@echo "With data of your own: near_duplicates.py, approximate.py and checking.py CIFAR10_TRAIN.parquet;"

@@ -118,6 +118,8 @@ def pdq(references: list[Image.Image], folder: Path, quality: int = 0, distance:
     import pdqhash
 
     def hashed(image: Image.Image) -> tuple[np.ndarray, int]:
+        # Like PDQ's own program.
+        image = image.resize((512, 512), Image.Resampling.BILINEAR) if max(image.size) > 512 else image
         bits, good = pdqhash.compute(np.asarray(image))
         return bits.astype(bool), good
 

@@ -108,7 +108,8 @@ def line_chart(random: Random) -> Image.Image:
     for day in range(0, 361, 60):
         ink.centred(draw, 80 + 620 * day / 365, 436, str(day), 14)
     for colour in ((31, 119, 180), (214, 90, 20)):
-        low, high = sorted(random.uniform(2, 98, 2))
+        low = random.uniform(2, 60)
+        high = low + random.uniform(25, 98 - low)
         values = low + (high - low) * ink.smooth(random, 160)
         draw.line(list(zip(np.linspace(80, 700, 160).tolist(), (420 - 3.6 * values).tolist(), strict=True)), colour, 3)
     return image

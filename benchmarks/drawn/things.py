@@ -21,7 +21,7 @@ def bottle(random: Random) -> Image.Image:
     bottom = top + random.uniform(250, 420)
     paper = ink.hue(random, random.uniform(0, 0.5), 0.95)
     draw.rectangle((500 - half, top, 500 + half, bottom), paper)
-    emblem(draw, random, 500, top + 110, 70, ink.hue(random, 0.8, 0.6))
+    emblem(draw, random, 500, top + 110, 70, ink.hue(random, 0.8, 0.6), paper)
     ink.centred(draw, 500, top + 220, ink.name(random), 48)
     draw.line((500 - half + 28, shoulder + 20, 500 - half + 28, 1260), tuple(min(255, c + 60) for c in glass), 16)
     return image.reduce(2)
@@ -117,8 +117,9 @@ def face(random: Random) -> Image.Image:
 def icon(random: Random) -> Image.Image:
     """An icon of one set: a sign in white on a rounded square."""
     image, draw = ink.canvas(800, 800, (250, 250, 250))
-    draw.rounded_rectangle((80, 80, 720, 720), 140, ink.hue(random, 0.75, 0.8))
-    emblem(draw, random, 400, 400, 210, WHITE)
+    ground = ink.hue(random, 0.75, 0.8)
+    draw.rounded_rectangle((80, 80, 720, 720), 140, ground)
+    emblem(draw, random, 400, 400, 220, WHITE, ground)
     return image.reduce(2)
 
 
@@ -128,22 +129,31 @@ def logo(random: Random) -> Image.Image:
     colour = ink.hue(random, random.uniform(0.4, 1), random.uniform(0.3, 0.9))
     ring(draw, 500, 310, 230, colour)
     ring(draw, 500, 310, 205, WHITE)
-    emblem(draw, random, 500, 310, 150, colour)
+    emblem(draw, random, 500, 310, 160, colour, WHITE)
     ink.centred(draw, 500, 640, f"{ink.name(random)} & {ink.name(random)}".upper(), 72, colour)
     return image.reduce(2)
 
 
+PALETTE = ((206, 17, 38), (0, 56, 147), (0, 122, 61), (252, 209, 22), WHITE, BLACK, (255, 130, 0), (90, 190, 230),
+           (120, 20, 50), (30, 160, 150))  # fmt: skip
+
+
 def flag(random: Random) -> Image.Image:
-    """A flag of three stripes, with or without an emblem."""
+    """A flag of stripes; some have a triangle at the hoist, a canton or an emblem."""
     image, draw = ink.canvas(1200, 800)
-    palette = [(206, 17, 38), (0, 56, 147), (0, 122, 61), (252, 209, 22), WHITE, BLACK, (255, 130, 0), (90, 190, 230)]
-    chosen = [palette[each] for each in random.permutation(len(palette))[:4]]
-    upright = random.random() < 0.5
-    for stripe in range(3):
-        box = (400 * stripe, 0, 400 * stripe + 400, 800) if upright else (0, 267 * stripe, 1200, 267 * stripe + 267)
-        draw.rectangle(box, chosen[stripe])
-    if random.random() < 0.5:
-        emblem(draw, random, 600, 400, 110, chosen[3])
+    colours = [PALETTE[each] for each in random.permutation(len(PALETTE))]
+    shares = np.cumsum(random.choice([1, 1, 1, 2], random.integers(2, 6)))
+    upright = random.random() < 0.35
+    for start, stop, colour in zip([0, *shares[:-1]], shares, colours, strict=False):
+        low, high = start / shares[-1], stop / shares[-1]
+        draw.rectangle((1200 * low, 0, 1200 * high, 800) if upright else (0, 800 * low, 1200, 800 * high), colour)
+    x, y = centre = [(600, 400), (190, 400), (220, 200), (0, 0)][random.integers(4)]
+    if centre == (190, 400):
+        draw.polygon([(0, 0), (random.uniform(400, 640), 400), (0, 800)], colours[6])
+    elif centre == (220, 200):
+        draw.rectangle((0, 0, 440, 400), colours[6])
+    if x:
+        emblem(draw, random, x, y, 120, colours[7], colours[8])
     return image.reduce(2)
 
 
@@ -151,28 +161,40 @@ def ring(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: C
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
 
 
-def emblem(draw: ImageDraw.ImageDraw, random: Random, x: float, y: float, size: float, colour: Colour) -> None:
-    """A random figure with an axis or a centre of symmetry."""
+def emblem(
+    draw: ImageDraw.ImageDraw, random: Random, x: float, y: float, size: float, colour: Colour, ground: Colour
+) -> None:
+    """A random figure with another cut out of it."""
+    figure(draw, random, x, y, size, colour)
+    figure(draw, random, x, y, size * random.uniform(0.35, 0.6), ground)
+    if random.random() < 0.5:
+        figure(draw, random, x, y, size * random.uniform(0.15, 0.3), colour)
+
+
+def figure(draw: ImageDraw.ImageDraw, random: Random, x: float, y: float, size: float, colour: Colour) -> None:
+    """A star, a polygon, a ring of balls, a tangle of lines or a vase, turned at random."""
     kind, turn = random.integers(5), random.uniform(0, 2 * np.pi)
 
-    def corners(count: int, radii: list[float]) -> list[tuple[float, float]]:
+    def around(count: int, *radii: float) -> list[tuple[float, float]]:
         angles = turn + np.arange(count) * 2 * np.pi / count
-        return [(x + size * radii[each % len(radii)] * float(np.cos(angle)),
-                 y + size * radii[each % len(radii)] * float(np.sin(angle)))
-                for each, angle in enumerate(angles)]  # fmt: skip
+        lengths = size * np.resize(radii, count)
+        places = np.stack([x + lengths * np.cos(angles), y + lengths * np.sin(angles)], axis=1)
+        return [(float(across), float(down)) for across, down in places]
 
     if kind == 0:
-        draw.polygon(corners(2 * int(random.integers(3, 9)), [1, random.uniform(0.3, 0.7)]), colour)
+        draw.polygon(around(2 * int(random.integers(3, 9)), 1, random.uniform(0.3, 0.7)), colour)
     elif kind == 1:
-        draw.polygon(corners(int(random.integers(3, 7)), [1]), colour)
+        draw.polygon(around(int(random.integers(3, 7)), 1), colour)
     elif kind == 2:
-        for place in corners(int(random.integers(3, 8)), [0.65]):
-            ring(draw, *place, size * random.uniform(0.2, 0.35), colour)
+        count = int(random.integers(3, 8))
+        radius = size * random.uniform(0.2, 0.35)
+        for place in around(count, 0.65):
+            ring(draw, *place, radius, colour)
     elif kind == 3:
-        for first, second in zip(corners(12, [1.0]), random.permutation(corners(12, [random.uniform(0.2, 1)])),
-                                 strict=True):  # fmt: skip
-            draw.line((*first, *second.tolist()), colour, max(4, int(size / 12)))
+        ends = around(12, random.uniform(0.2, 1))
+        for start, end in zip(around(12, 1), random.permutation(12), strict=True):
+            draw.line((start, ends[end]), colour, max(4, int(size / 12)))
     else:
-        half = [(random.uniform(0.1, 1), down) for down in np.linspace(-1, 1, int(random.integers(4, 8)))]
-        points = [(x + size * out, y + size * down) for out, down in half]
-        draw.polygon([*points, *((2 * x - across, down) for across, down in reversed(points))], colour)
+        outline = [(random.uniform(0.1, 1), down) for down in np.linspace(-1, 1, int(random.integers(4, 8)))]
+        whole = [*outline, *((-out, down) for out, down in reversed(outline))]
+        draw.polygon([(x + size * out, y + size * down) for out, down in whole], colour)
