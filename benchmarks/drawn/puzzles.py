@@ -30,14 +30,14 @@ def bar_code(random: Random) -> Image.Image:
     bars = "101"
     bars += "".join((LEFT if kind == "L" else gap)[digit] for kind, digit in zip(PARITY[4], digits[1:7], strict=True))
     bars += "01010" + "".join(right[digit] for digit in digits[7:]) + "101"
-    image, draw = ink.canvas(520, 400)
+    image, draw = ink.canvas(565, 400)
     for each, bit in enumerate(bars):
         if bit == "1":
             guard = each < 3 or 45 <= each < 50 or each >= 92
-            draw.rectangle((50 + 4.5 * each, 40, 49 + 4.5 * (each + 1), 345 if guard else 325), (0, 0, 0))
+            draw.rectangle((50 + 5 * each, 40, 54 + 5 * each, 345 if guard else 325), (0, 0, 0))
     draw.text((20, 332), str(digits[0]), BLACK, ink.font(38))
     for each, digit in enumerate(digits[1:]):
-        draw.text((66 + 31.5 * each + (22 if each >= 6 else 0), 332), str(digit), BLACK, ink.font(38))
+        draw.text((68 + 35 * each + (25 if each >= 6 else 0), 332), str(digit), BLACK, ink.font(38))
     return image
 
 
