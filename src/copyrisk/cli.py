@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from copyrisk import __version__
+from copyrisk.chatter import ScreenHandler
 from copyrisk.commands import check, cliques, duplicates, index
 from copyrisk.commands.shared import with_options
 from copyrisk.errors import UserError
@@ -60,8 +61,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit; every error becomes one message."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("copyrisk").setLevel(logging.INFO)
+    ours = logging.getLogger("copyrisk")
+    ours.addHandler(ScreenHandler())
+    ours.setLevel(logging.INFO)
     try:
         cli.main(prog_name="copyrisk", standalone_mode=False)
     except click.exceptions.Exit as error:

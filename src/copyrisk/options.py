@@ -91,13 +91,44 @@ class Options:
         maximum=0.5,
     )
     seed: int = _option(0, "plan", "The seed from which all others are derived.", minimum=0)
-    device: str = _option("auto", "generate", "Where the model runs: auto, cpu, cuda, cuda:1, mps.")
-    dtype: str = _option("auto", "generate", "auto (float16 on cuda, else float32), float32, float16 or bfloat16.")
+    device: str = _option(
+        "auto",
+        "plan generate",
+        "Where the model runs: auto, cpu, cuda, cuda:1, mps, several as cuda:0,cuda:2, or all GPUs.",
+    )
+    dtype: str = _option("auto", "plan generate", "auto (that of the stored weights), float32, float16 or bfloat16.")
     batch_size: int = _option(0, "generate", "Images at a time; 0 chooses by the memory that is free.", minimum=0)
-    steps: int | None = _option(None, "generate", "num_inference_steps of the pipeline.", minimum=1)
-    guidance_scale: float | None = _option(None, "generate", "guidance_scale of the pipeline.")
-    height: int | None = _option(None, "generate", "Height of the generated images in pixels.", minimum=1)
-    width: int | None = _option(None, "generate", "Width of the generated images in pixels.", minimum=1)
+    steps: int | None = _option(None, "plan generate", "num_inference_steps of the pipeline.", minimum=1)
+    guidance_scale: float | None = _option(None, "plan generate", "guidance_scale of the pipeline.")
+    height: int | None = _option(None, "plan generate", "Height of the generated images in pixels.", minimum=1)
+    width: int | None = _option(None, "plan generate", "Width of the generated images in pixels.", minimum=1)
+    set: tuple[str, ...] = _option(
+        (),
+        "plan generate",
+        "KEY=VALUE, any other argument of the pipeline's call, as negative_prompt=blurry. Repeatable.",
+    )
+    scheduler: str | None = _option(
+        None, "plan generate", "Another scheduler (sampler) of diffusers, as EulerDiscreteScheduler."
+    )
+    lora: tuple[str, ...] = _option(
+        (), "plan generate", "PATH_OR_ID or PATH_OR_ID=SCALE, a LoRA to apply to the pipeline. Repeatable."
+    )
+    config: str | None = _option(
+        None,
+        "plan generate",
+        "FOLDER_OR_ID, the pipeline that a single file of weights takes its configuration and other parts from.",
+    )
+    variant: str | None = _option(None, "plan generate", "The variant of the stored weights, as fp16.")
+    quantize: str | None = _option(
+        None, "plan generate", "Load the large parts in fewer bits: 4bit or 8bit.", choices=("4bit", "8bit")
+    )
+    offload: str | None = _option(
+        None,
+        "plan generate",
+        "Keep weights in main memory and move to the GPU what works: model, sequential or group (ever less memory).",
+        choices=("model", "sequential", "group"),
+    )
+    compile: bool = _option(False, "plan generate", "Compile the denoiser: slow to begin, then faster.")
     trust_remote_code: bool = _option(
         False, "plan generate", "Run the Python code that comes inside the model folder, if there is any."
     )
@@ -134,6 +165,9 @@ class Options:
         for name in ("references", "controls"):
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
+        for name in ("set", "lora"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
         _check(self)
         if self.false_positive_rate is not None and self.threshold is not None:
             raise UserError(
@@ -325,6 +359,9 @@ def _check(options: Any) -> None:
     object.__setattr__(options, "out", Path(options.out))
     for each in fields(options):
         value, low, high = getattr(options, each.name), each.metadata.get("minimum"), each.metadata.get("maximum")
+        known = each.metadata.get("choices")
+        if known and value is not None and value not in known:
+            raise UserError(f"{flag(each.name)} is {value}; give {' or '.join(known)}.")
         if value is None or (low is None and high is None):
             continue
         # Written so that NaN, which is above and below nothing, is refused too.

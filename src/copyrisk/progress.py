@@ -1,13 +1,14 @@
 """Progress bars with rate and time left; silent where nobody watches."""
 
-import sys
 from typing import Any
 
 from tqdm import tqdm
+
+from copyrisk.chatter import screen
 
 
 def bar(label: str, total: int | None, unit: str, initial: int = 0) -> "tqdm[Any]":
     """Return a bar on standard error; it prints nothing when standard error is not a terminal."""
     return tqdm(
-        desc=label, total=total, initial=initial, unit=f" {unit}", file=sys.stderr, disable=None, dynamic_ncols=True
+        desc=label, total=total, initial=initial, unit=f" {unit}", file=screen(), disable=None, dynamic_ncols=True
     )

@@ -25,7 +25,7 @@ from copyrisk.options import STAGES, flag
 log = logging.getLogger("copyrisk")
 
 # Raise a stage's number when its tables change their meaning: what an older version left is then made anew.
-FORMATS = dict.fromkeys(STAGES, 1) | {"index": 2, "match": 3, "rates": 2, "report": 3}
+FORMATS = dict.fromkeys(STAGES, 1) | {"index": 2, "generate": 2, "match": 3, "rates": 3, "report": 4}
 
 
 def digest(value: Any) -> str:
@@ -92,6 +92,11 @@ class Run:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.lock.close()
+
+    @property
+    def chatter(self) -> Path:
+        """The file that takes what libraries print."""
+        return self.folder / "log.txt"
 
     def save(self) -> None:
         """Write the manifest atomically, if it changed."""

@@ -18,6 +18,7 @@ from copyrisk import index as index_room
 from copyrisk import rates as rates_room
 from copyrisk import report as report_room
 from copyrisk.attacks.prompts import read_prompts
+from copyrisk.chatter import chatter_to
 from copyrisk.descriptors import open_descriptor
 from copyrisk.files import read_table
 from copyrisk.matching.tests import open_test
@@ -74,7 +75,7 @@ def _audit(options: Options) -> Audit:
     there.
     """
     _check(options)
-    with Run.open(options.out) as run:
+    with Run.open(options.out) as run, chatter_to(run.chatter):
         index_room.index(run, options)
         duplicates_room.duplicates(run, options)
         _plan_and_match(run, options)
@@ -97,12 +98,15 @@ def _audit(options: Options) -> Audit:
 def _plan_and_match(run: Run, options: Options) -> None:
     """Plan, generate and match; where the results decide what to draw next, until they ask for nothing more."""
     planned = None
-    attacks.plan(run, options)
-    while planned != (planned := run.record("plan")["key"]):
-        generators.generate(run, options)
-        matching.match(run, options)
-        if options.adaptive:
-            attacks.plan(run, options)
+    try:
+        attacks.plan(run, options)
+        while planned != (planned := run.record("plan")["key"]):
+            generators.generate(run, options)
+            matching.match(run, options)
+            if options.adaptive:
+                attacks.plan(run, options)
+    finally:
+        generators.release()
 
 
 def _check(options: Options) -> None:
@@ -116,7 +120,7 @@ def _check(options: Options) -> None:
 def _in_run(stage: Callable[[Run, Options], R]) -> Callable[[Options], R]:
     @wraps(stage)
     def call(options: Options) -> R:
-        with Run.open(options.out) as run:
+        with Run.open(options.out) as run, chatter_to(run.chatter):
             return stage(run, options)
 
     return call

@@ -1,9 +1,50 @@
 """Small real pipelines, made on the spot: no weights can be fetched in tests."""
 
+import importlib.util
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Any:
+    """The module of tiny pipelines beside this file."""
+    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def saved(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give the folder of a tiny pipeline by its name in `tiny`; it must not be changed."""
+    folders: dict[str, Path] = {}
+
+    def save(name: str) -> Path:
+        if name not in folders:
+            folders[name] = tiny.save(name, tmp_path_factory.mktemp("tiny") / name)
+        return folders[name]
+
+    return save
+
+
+@pytest.fixture
+def with_index(tmp_path: Path) -> Callable[..., Path]:
+    """Copy a pipeline folder with other entries in its model_index.json; None takes one out."""
+
+    def copy(folder: Path, **entries: Any) -> Path:
+        copied = shutil.copytree(folder, tmp_path / "copied")
+        index = json.loads((copied / "model_index.json").read_text()) | entries
+        index = {name: value for name, value in index.items() if value is not None}
+        (copied / "model_index.json").write_text(json.dumps(index))
+        return copied
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from PIL import Image
 from copyrisk.errors import UserError
 from copyrisk.generators import diffusers as room
 from copyrisk.generators import open_generator
+from copyrisk.generators.diffusers import loading
 from copyrisk.options import Options
 
 
@@ -106,7 +107,8 @@ def test_no_memory_for_one_picture_is_an_error_with_a_remedy(
 def test_weights_larger_than_the_memory_are_refused_before_loading(
     unconditional_pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "free_memory", lambda device: 10)
+    loading.unload()
+    monkeypatch.setattr(loading, "free_memory", lambda device: 10)
     with pytest.raises(UserError, match="weights take .* GB are free on cpu"):
         make(unconditional_pipeline, [""], [0])
 

@@ -55,6 +55,7 @@ def prompt(index: int) -> dict[str, Any]:
         "stratum": "controls" if control else label,
         "multiplicity": None if control else low,
         "generations": 16,
+        "withheld": 0,
         "copies": copies,
         "regurgitation": rate(copies, 16, "generations"),
         "nearest_statistic": round(1.9 - copies / 9 + (index % 7) / 50, 4),
@@ -157,6 +158,7 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
             "extraction": rate(38, 100, "pictures"),
             "controls": rate(1, 320, "prompts", 20),
             "corrected": rate(341, 1600, "prompts", 100) | {"estimate": 0.208, "low": 0.151, "high": 0.266},
+            "withheld": None,
         },
         "test": {
             "name": "ratio",
@@ -177,6 +179,7 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
             "generations": 1920,
             "copies": 341,
             "other_generations": 0,
+            "withheld": 0,
             "failed_generations": 4,
         },
         "strata": [
@@ -210,6 +213,8 @@ def sample_facts(pairs: int = 30, prompts: int = 120) -> dict[str, Any]:
         "pairs": [pair(index) for index in range(pairs)],
         "prompts": [prompt(index) for index in range(prompts)],
         "prompts_omitted": 0,
+        "failures": [{"reason": "the picture is entirely black", "count": 4}],
+        "remarks": [],
         "unreadable": [
             {"source": "digits/00911.png", "reason": "the file ends too early"},
             {"source": "digits/notes.txt.jpg", "reason": "not an image"},

@@ -13,7 +13,7 @@ def rate(copies: int, images: int) -> dict[str, Any]:
 
 def facts(copies: int, images: int, controls: dict[str, Any] | None, verdict: str) -> dict[str, Any]:
     return {
-        "answer": {"verdict": verdict, "regurgitation": rate(copies, images), "controls": controls},
+        "answer": {"verdict": verdict, "regurgitation": rate(copies, images), "controls": controls, "withheld": None},
         "test": {"calibration": None},
         "counts": {
             "generations": images,
@@ -23,8 +23,11 @@ def facts(copies: int, images: int, controls: dict[str, Any] | None, verdict: st
             "control_pictures_dropped": 0,
             "unreadable": 0,
             "other_generations": 0,
+            "withheld": 0,
             "failed_generations": 0,
         },
+        "failures": [],
+        "remarks": [],
         "strata": [],
         "design": {"generations": 16, "budget": None, "precision": None, "complete": True, "prompts_file": None},
         "options": {},
@@ -124,3 +127,29 @@ def test_pictures_that_were_not_drawn_need_no_note() -> None:
     assert notes(given, 1.0) == []
     given["options"]["max_prompts"] = 10
     assert "10 of the 40 different reference pictures" in notes(given, 1.0)[0]
+
+
+def test_what_was_withheld_is_said_with_both_bounds() -> None:
+    found = facts(31, 250, None, "unproven")
+    found["counts"]["withheld"] = 50
+    found["answer"]["withheld"] = {
+        "rate": rate(50, 300),
+        "by": ["the pipeline's safety checker"],
+        "regurgitation_if_none": rate(31, 300),
+        "regurgitation_if_all": rate(81, 300),
+    }
+    assert "Not counted are 50 images that were withheld" in sentence(found, ["reference"])
+    (note,) = [note for note in notes(found, 1.0) if "withheld" in note]
+    assert "16.7\u00a0% of the images" in note and "50 of 300" in note and "the pipeline's safety checker" in note
+    assert "If none of them were a copy, 10.3\u00a0%" in note
+    assert "if all of them were, 27.0\u00a0%" in note
+
+
+def test_why_images_failed_and_what_the_generator_remarks_is_noted() -> None:
+    found = facts(31, 250, None, "unproven")
+    found["counts"]["failed_generations"] = 4
+    found["failures"] = [{"reason": "the picture is entirely black", "count": 4}]
+    found["remarks"] = ["2 prompts are cut."]
+    text = " ".join(notes(found, 1.0))
+    assert "4 generations gave no readable image, and none counts: the picture is entirely black (4)." in text
+    assert "2 prompts are cut." in text

@@ -21,7 +21,8 @@ def with_options(chosen: list["Field[Any]"], cls: type) -> Callable[[Callable[..
                 *{each.metadata.get("spelled", flag(each.name)): 0, flag(each.name): 0},
                 each.name,
                 default=each.default,
-                show_default=each.default not in (None, False),
+                show_default=each.default not in (None, False, ()),
+                multiple=isinstance(each.default, tuple),
                 help=each.metadata["help"],
                 **(
                     {"is_flag": True}

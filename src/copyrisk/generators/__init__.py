@@ -1,48 +1,35 @@
 """Stage `generate`: (prompt, seed) to image, and the generators that do it.
 
 Table `generations`, one row an image: `generation_id`, `prompt_id`, `prompt`, `seed`, `image` (the struct of bytes and
-path that `datasets` calls Image), `settings` (JSON: everything else that shaped it) and `error` (why there is none).
+path that `datasets` calls Image), `settings` (JSON: everything else that shaped it), `withheld` (who held the image
+back: a safety checker, a content policy) and `error` (why there is none).
 """
 
-import io
-import json
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-from PIL import Image
+import pyarrow.compute as pc
 
 from copyrisk import registry
 from copyrisk.collections import Item
 from copyrisk.errors import UnreadableImage, UserError
-from copyrisk.files import read_table, shard_paths, write_table
+from copyrisk.files import read_json, read_table, shard_paths, write_json
+from copyrisk.generators.devices import Everywhere, close_pools, device_names
+from copyrisk.generators.writing import SCHEMA, SHARD_ROWS, Made, Request, Withheld, Writer
 from copyrisk.options import Options, flag
 from copyrisk.parallel import batched
 from copyrisk.progress import bar
-from copyrisk.run import Run, log
+from copyrisk.run import Run
 
-Made = Image.Image | Path | str
-"""What a generator gives for one request: a picture, the path of one, or the reason why there is none."""
+__all__ = ["Generator", "Made", "Request", "Withheld"]
 
-SHARD_SECONDS = 10.0
-SHARD_ROWS = 4096
-"""A shard is written when it is this old or this long: what a sudden end can cost."""
-
-SCHEMA = pa.schema(
-    [
-        ("generation_id", pa.string()),
-        ("prompt_id", pa.string()),
-        ("prompt", pa.string()),
-        ("seed", pa.int64()),
-        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-        ("settings", pa.string()),
-        ("error", pa.string()),
-    ]
-)
+REMARKS = "remarks.json"
+"""In a folder of generations: what the pipeline showed of itself while it made them."""
 
 
 class Generator(Protocol):
@@ -62,7 +49,18 @@ class Generator(Protocol):
         """Return how many images to ask for at a time; may load the model to find out."""
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Made]:
-        """Make one image for each prompt and seed."""
+        """Make one image for each prompt and seed.
+
+        It may also have `remarks(prompts)`: sentences about how images of these prompts are made that a reader of the
+        report must know, and `observed`, a list of those that it learned while it made them.
+        """
+
+
+PIPELINE_OPTIONS = (
+    *("steps", "guidance_scale", "height", "width", "set", "scheduler", "lora", "config", "variant", "quantize"),
+    *("offload", "compile"),
+)
+"""Options that say how a pipeline makes its images."""
 
 
 def open_generator(options: Options) -> Generator:
@@ -77,13 +75,15 @@ def open_generator(options: Options) -> Generator:
     if not argument:
         raise UserError(f"--model {options.model}: say which, as in '{name}:./my-model'.")
     generator: Generator = make(argument, options)
-    return generator
+    # Other models run where they please.
+    devices = device_names(options.device) if name == "diffusers" else []
+    return Everywhere(generator, options, devices) if len(devices) > 1 else generator
 
 
 def refuse_settings(specifier: str, options: Options) -> None:
     """Raise UserError where a setting of pipelines is given for a generator that has none."""
-    for name in ("steps", "guidance_scale", "height", "width"):
-        if getattr(options, name) is not None:
+    for name in PIPELINE_OPTIONS:
+        if getattr(options, name):
             raise UserError(f"{flag(name)} is a setting of diffusers pipelines; {specifier} has none. Leave it out.")
 
 
@@ -104,6 +104,8 @@ def generate(run: Run, options: Options) -> pa.Table:
     # Images cost too much to be thrown away: those made with other settings stay in a folder of their own.
     folder = run.folder / "generations" / stage.identity[:12]
     if not stage.done:
+        remarks = folder / REMARKS
+        observed: list[str] = read_json(remarks) if remarks.exists() else []
         there = {(row["prompt_id"], row["seed"]) for row in _requests(folder)}
         requests = [
             Request(row["prompt_id"], row["prompt"], seed)
@@ -111,33 +113,59 @@ def generate(run: Run, options: Options) -> pa.Table:
             for seed in row["seeds"]
         ]
         missing = [each for each in requests if (each.prompt_id, each.seed) not in there]
-        seconds = _make(generator, missing, len(there), folder) if missing else 0.0
+        seconds = 0.0
+        if missing:
+            try:
+                seconds = _make(generator, missing, len(there), folder)
+            finally:
+                new = [each for each in getattr(generator, "observed", []) if each not in observed]
+                if new:
+                    observed += new
+                    write_json(remarks, observed)
         stage.finish(
             len(requests),
             shard_paths(folder),
             folder=folder.name,
             model_seconds=round(seconds, 3),
+            remarks=[*_remarks(generator, requests), *observed],
         )
     return pa.Table.from_pylist(list(_requests(folder)))
 
 
-@dataclass(frozen=True)
-class Request:
-    """One image that the plan asks for."""
+def _remarks(generator: Generator, requests: list[Request]) -> list[str]:
+    if not hasattr(generator, "remarks"):
+        return []
+    found: list[str] = generator.remarks(list(dict.fromkeys(each.prompt for each in requests)))
+    return found
 
-    prompt_id: str
-    prompt: str
-    seed: int
 
-    @property
-    def generation_id(self) -> str:
-        """The id of the generation: 16 hex digits that depend on prompt and seed."""
-        return blake2b(f"{self.prompt_id}/{self.seed}".encode(), digest_size=8).hexdigest()
+def release() -> None:
+    """Let go of the models and processes that stay from one round of an audit to the next."""
+    close_pools()
+    loading = sys.modules.get("copyrisk.generators.diffusers.loading")
+    if loading is not None:
+        loading.unload()
 
 
 def generation_shards(run: Run) -> list[Path]:
     """List the shards of the current generations, in the order in which they were written."""
     return shard_paths(run.folder / "generations" / run.record("generate")["folder"])
+
+
+def read_withheld(run: Run) -> pa.Table:
+    """Return the generations that were held back: `prompt_id`, `seed` and `withheld` (by whom)."""
+    columns = ["prompt_id", "seed", "withheld"]
+    parts = [read_table(path, columns) for path in generation_shards(run)]
+    found = pa.concat_tables(parts) if parts else SCHEMA.empty_table().select(columns)
+    return found.filter(pc.is_valid(found["withheld"]))
+
+
+def failures(run: Run) -> dict[str, int]:
+    """Return why generations gave no image, with how many did so, the most frequent reason first."""
+    counts = Counter[str]()
+    for path in generation_shards(run):
+        counts.update(each for each in read_table(path, ["error"])["error"].to_pylist() if each is not None)
+    return dict(counts.most_common())
 
 
 def measure_pace(generator: Generator, prompt: str, most: int | None = None) -> float:
@@ -146,7 +174,7 @@ def measure_pace(generator: Generator, prompt: str, most: int | None = None) -> 
     generator.generate([prompt], [0])
     began = time.monotonic()
     generator.generate([prompt] * size, list(range(size)))
-    return size / max(time.monotonic() - began, 1e-9)
+    return size * getattr(generator, "at_once", 1) / max(time.monotonic() - began, 1e-9)
 
 
 def read_image(image: dict[str, Any] | None) -> bytes:
@@ -161,63 +189,29 @@ def _requests(folder: Path) -> Iterator[dict[str, Any]]:
         yield from read_table(path, ["generation_id", "prompt_id", "seed"]).to_pylist()
 
 
-@dataclass
-class _Writer:
-    """Collects rows and writes a shard now and then, whole batches at a time."""
-
-    folder: Path
-    number: int
-    settings: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    since: float = field(default_factory=time.monotonic)
-
-    def add(self, requests: Sequence[Request], made: Sequence[Made]) -> None:
-        self.rows += [_row(request, image, self.settings) for request, image in zip(requests, made, strict=True)]
-        if len(self.rows) >= SHARD_ROWS or time.monotonic() - self.since >= SHARD_SECONDS:
-            self.write()
-
-    def write(self) -> None:
-        if self.rows:
-            path = self.folder / f"part-{self.number:06d}.parquet"
-            write_table(path, pa.Table.from_pylist(self.rows, schema=SCHEMA))
-            self.number += 1
-        self.rows, self.since = [], time.monotonic()
-
-
 def _make(generator: Generator, requests: list[Request], done: int, folder: Path) -> float:
-    """Make what is missing beside the `done` images that are there; return the seconds spent in the generator."""
-    size = generator.batch_size()
-    parts = shard_paths(folder)
-    number = int(parts[-1].stem.removeprefix("part-")) + 1 if parts else 0
-    writer = _Writer(folder, number, json.dumps(generator.settings, sort_keys=True))
+    """Make what is missing beside the `done` images that are there; return the seconds spent waiting for the model."""
+    # Shards hold whole batches, so that a run that was interrupted goes on with the same ones.
+    batches = list(batched(requests, generator.batch_size()))
     seconds = 0.0
-    with bar("generate", done + len(requests), "image", initial=done) as progress:
-        try:
-            # Shards hold whole batches, so that a run that was interrupted goes on with the same ones.
-            for batch in batched(requests, size):
-                began = time.monotonic()
-                made = generator.generate([each.prompt for each in batch], [each.seed for each in batch])
-                seconds += time.monotonic() - began
-                writer.add(batch, made)
-                progress.update(len(batch))
-        finally:
-            writer.write()
+    with (
+        bar("generate", done + len(requests), "image", initial=done) as progress,
+        Writer(folder, generator.settings) as writer,
+    ):
+        made = _each_batch(generator, batches)
+        for batch in batches:
+            began = time.monotonic()
+            images = next(made)
+            seconds += time.monotonic() - began
+            writer.add(batch, images)
+            progress.update(len(batch))
     return seconds
 
 
-def _row(request: Request, made: Made, settings: str) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "generation_id": request.generation_id,
-        "prompt_id": request.prompt_id,
-        "prompt": request.prompt,
-        "seed": request.seed,
-        "settings": settings,
-    }
-    if isinstance(made, Image.Image):
-        buffer = io.BytesIO()
-        made.convert("RGB").save(buffer, "PNG", compress_level=1)
-        return row | {"image": {"bytes": buffer.getvalue(), "path": None}}
-    if isinstance(made, Path):
-        return row | {"image": {"bytes": None, "path": str(made)}}
-    log.warning("no image for prompt %r, seed %d: %s", request.prompt, request.seed, made)
-    return row | {"error": made}
+def _each_batch(generator: Generator, batches: list[list[Request]]) -> Iterator[list[Made]]:
+    asked = (([each.prompt for each in batch], [each.seed for each in batch]) for batch in batches)
+    if isinstance(generator, Everywhere):
+        yield from generator.each(asked)
+    else:
+        for prompts, seeds in asked:
+            yield generator.generate(prompts, seeds)

@@ -1,7 +1,8 @@
 """Your own function as a generator: `python:MODULE:FUNCTION`.
 
-The function takes a list of prompts and a list of seeds and returns one image for each: a PIL image, or an array of
-height × width × 3 in uint8. A function (or class) without parameters is called once and must return such a function:
+The function takes a list of prompts and a list of seeds and returns one image for each: a PIL image, an array of
+height × width × 3 in uint8, or `copyrisk.generators.Withheld(by whom)` where one was held back. A function (or class)
+without parameters is called once and must return such a function:
 there is the place to load a model. What it returns may carry the attributes `batch_size` (default 8), `conditional`
 (default True) and `fingerprint` (a text that changes when what it was made from does).
 """
@@ -19,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from copyrisk.errors import UserError
-from copyrisk.generators import Made, refuse_settings
+from copyrisk.generators import Made, Withheld, refuse_settings
 from copyrisk.options import Options
 
 
@@ -92,8 +93,8 @@ def _call(specifier: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise UserError(f"--model {specifier}: {where(error)}") from error
 
 
-def _image(specifier: str, image: Any) -> Image.Image:
-    if isinstance(image, Image.Image):
+def _image(specifier: str, image: Any) -> Image.Image | Withheld:
+    if isinstance(image, Image.Image | Withheld):
         return image
     array = np.asarray(image)
     if array.dtype == np.uint8 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))):

@@ -128,7 +128,8 @@ def _match_all(
             described = list(chain.from_iterable(made))
             good = [position for position, row in enumerate(described) if "error" not in row]
             for position, row in enumerate(described):
-                if "error" in row:
+                # Why there is no image at all was said when it was not made.
+                if "error" in row and generations["image"][position].is_valid:
                     log.warning("generation %s: %s", generations["generation_id"][position], row["error"])
             rows = np.array([described[position]["descriptor"] for position in good], against.references.rows.dtype)
             proportions = [described[position]["width"] / described[position]["height"] for position in good]

@@ -1,12 +1,15 @@
 """Stage `rates`: counts of copies to rates with intervals.
 
 Table `prompts`, one row a prompt of the plan: `prompt_id`, `prompt`, `role`, `stratum`, `multiplicity`, `weight`,
-`generations`, `copies` (of references; for a control's caption, of controls), `own_copies` (those of a picture with
-this caption), `nearest_reference` and `nearest_statistic` (its best match), `rate`, `low`, `high`.
+`generations` (that could be compared), `copies` (of references; for a control's caption, of controls), `withheld`
+(images that were held back: they count in no rate of copies), `own_copies` (those of a picture with this caption),
+`nearest_reference` and `nearest_statistic` (its best match), `rate`, `low`, `high`.
 
 Table `rates`, one row a stratum and measure: `name` (a stratum, `all`, `controls`, or `corrected`: `all` less the
 accidental hits, over the test's sensitivity), `measure` (`regurgitation` or `extraction`), `weight`, and the fields of
-`Rate`.
+`Rate`. Where images were held back also the measures `withheld` (the share of all images), and for `all`
+`regurgitation_if_none`, `regurgitation_if_all` and the same of `extraction`: of all images, if none or all of the
+withheld were copies.
 """
 
 from collections.abc import Generator, Iterator
@@ -21,11 +24,20 @@ from copyrisk.attacks.strata import stratum_bounds, stratum_of
 from copyrisk.duplicates import read_pictures
 from copyrisk.errors import UserError
 from copyrisk.files import read_table, write_table
+from copyrisk.generators import read_withheld
 from copyrisk.matching import COPIES, read_matches
 from copyrisk.options import Options
-from copyrisk.rates.drawn import control_rate_of_draws, ends_of_draws, rate_of_hits, rates_of_draws
+from copyrisk.rates.drawn import (
+    control_rate_of_draws,
+    ends_of_draws,
+    rate_of_hits,
+    rates_of_draws,
+    shown_ends,
+    shown_rate,
+)
 from copyrisk.rates.ends import Ends, corrected, known, of_binomial, of_sample, scaled, weighted
 from copyrisk.rates.intervals import Rate, Sample, binomial_rate, clustered_rate, rate_of
+from copyrisk.rates.withheld import ASSUMED, HELD, as_outcomes, assume, held_back
 from copyrisk.run import Run
 
 ACCIDENTS, FOUND = 1001, 1002
@@ -52,7 +64,8 @@ def rates(run: Run, options: Options) -> pa.Table:
         plan = read_plan(run).to_pandas()
         matches = wanted(read_matches(run).to_pandas(), plan)
         pictures = read_pictures(run).to_pandas()
-        prompts = count_prompts(plan, matches, pictures, options.confidence)
+        withheld = wanted(read_withheld(run).to_pandas(), plan)
+        prompts = count_prompts(plan, matches, pictures, options.confidence, withheld)
         draws = read_draws(run)
         counted = Counted(
             prompts,
@@ -62,6 +75,8 @@ def rates(run: Run, options: Options) -> pa.Table:
             run.record("match")["controls"],
             options.confidence,
         )
+        if len(withheld):
+            counted = replace(counted, assumed=counted.assuming(withheld, plan))
         found = list(counted.rates(sensitivity))
         write_table(run.folder / "prompts.parquet", pa.Table.from_pandas(prompts, preserve_index=False))
         rows = [
@@ -105,15 +120,21 @@ def wanted(matches: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
     return order.merge(matches, on=["prompt_id", "seed"], how="inner")
 
 
-def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, pictures: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Count the generations and copies of each prompt of the plan: one row a prompt, in the plan's order."""
+def count_prompts(
+    plan: pd.DataFrame,
+    matches: pd.DataFrame,
+    pictures: pd.DataFrame,
+    confidence: float,
+    withheld: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Count the generations and copies of each prompt of the plan: one row a prompt, in the plan's order.
+
+    withheld: `prompt_id` and `seed` of the images that were held back.
+    """
     frame = plan.drop(columns="seeds")
-    of_control = matches["prompt_id"].isin(frame.loc[frame["role"] == "control", "prompt_id"])
-    copies = matches["verdict"].isin(COPIES).where(~of_control, matches["control_verdict"].eq("copy"))
     best = matches.loc[matches.groupby("prompt_id")["statistic"].idxmin()] if len(matches) else matches
-    grouped = copies.groupby(matches["prompt_id"])
-    frame["generations"] = frame["prompt_id"].map(grouped.size()).fillna(0).astype("int64")
-    frame["copies"] = frame["prompt_id"].map(grouped.sum()).fillna(0).astype("int64")
+    frame = tally(frame, matches)
+    frame["withheld"] = 0 if withheld is None else held_back(withheld, frame)
     own = of_own_picture(matches, plan, pictures).groupby(matches["prompt_id"]).sum()
     frame["own_copies"] = frame["prompt_id"].map(own).fillna(0).astype("int64")
     best = best.set_index("prompt_id")
@@ -126,6 +147,17 @@ def count_prompts(plan: pd.DataFrame, matches: pd.DataFrame, pictures: pd.DataFr
     frame["rate"] = [rate.estimate for rate in each]
     frame["low"], frame["high"] = [rate.low for rate in each], [rate.high for rate in each]
     return frame
+
+
+def tally(prompts: pd.DataFrame, matches: pd.DataFrame) -> pd.DataFrame:
+    """Return the prompts with their `generations` and `copies` (of references; of controls for a control's caption)."""
+    of_control = matches["prompt_id"].isin(prompts.loc[prompts["role"] == "control", "prompt_id"])
+    copies = matches["verdict"].isin(COPIES).where(~of_control, matches["control_verdict"].eq("copy"))
+    grouped = copies.groupby(matches["prompt_id"])
+    return prompts.assign(
+        generations=prompts["prompt_id"].map(grouped.size()).fillna(0).astype("int64"),
+        copies=prompts["prompt_id"].map(grouped.sum()).fillna(0).astype("int64"),
+    )
 
 
 def of_own_picture(matches: pd.DataFrame, plan: pd.DataFrame, pictures: pd.DataFrame) -> "pd.Series[bool]":
@@ -147,6 +179,17 @@ class Counted:
     draws: pd.DataFrame | None
     controls: int
     confidence: float
+    assumed: "dict[str, Counted] | None" = None
+    """The same, if images that were held back are put in: `withheld`, if they alone were copies; `none`, `all`."""
+
+    def assuming(self, withheld: pd.DataFrame, plan: pd.DataFrame) -> "dict[str, Counted]":
+        """Return what `assumed` says, for the images of the plan that were held back."""
+        found = {}
+        cases = {name: (self.matches, verdict) for name, verdict in ASSUMED.items()}
+        for name, (matches, verdict) in {**cases, HELD: (as_outcomes(self.matches), "copy")}.items():
+            put_in = assume(matches, withheld, plan, self.pictures, verdict)
+            found[name] = replace(self, prompts=tally(self.prompts, put_in).assign(withheld=0), matches=put_in)
+        return found
 
     def rates(self, sensitivity: tuple[int, int] | None) -> Iterator[Named]:
         """Yield all rows of the table `rates`."""
@@ -157,6 +200,7 @@ class Counted:
             overall = yield from self._unconditional()
         else:
             overall = yield from self._of_prompts()
+        yield from self._withheld()
         if overall is None or (control is None and sensitivity is None):
             return
         ends, rate = overall
@@ -168,24 +212,36 @@ class Counted:
         low, high = true.interval(self.confidence)
         yield "corrected", "regurgitation", 0.0, replace(rate, estimate=true.estimate, low=low, high=high)
 
+    def _withheld(self) -> Iterator[Named]:
+        unconditional = (self.prompts["role"] == "unconditional").any()
+        for case, counted in (self.assumed or {}).items():
+            for name, measure, weight, rate in counted._unconditional() if unconditional else counted._of_prompts():
+                if case == HELD and measure == "regurgitation":
+                    yield name, HELD, weight, rate
+                # Of which pictures a model without prompts would have given copies, nobody can assume.
+                elif case != HELD and name == "all" and not (unconditional and measure == "extraction"):
+                    yield name, f"{measure}_if_{case}", weight, rate
+
     def _of_prompts(self) -> Generator[Named, None, tuple[Ends, Rate] | None]:
         asked = self.prompts[self.prompts["role"] != "control"]
         # Strata of multiplicity are weighted by pictures; where there are none, all prompts count as they are.
         by_multiplicity = bool((asked["role"] == "reference").any())
-        drawn = rates_of_draws(self.draws, self.matches, self.confidence) if self.draws is not None else {}
+        drawn = {} if self.draws is None else self._drawn(self.draws)
         captions = self.pictures["captions"].map(lambda texts: texts[0] if len(texts) else "")
         copied = set(self.matches.loc[self.matches["verdict"].isin(COPIES), "reference"])
         samples: dict[str, list[tuple[float, Sample]]] = {"regurgitation": [], "extraction": []}
         for stratum, rows in asked.groupby("stratum", sort=True):
+            # Of a prompt whose images were all held back nobody knows whether one of them was a copy.
+            seen = rows[(rows["generations"] > 0) | (rows["withheld"] == 0)]
             of_stratum = self.pictures["multiplicity"].map(stratum_of) == stratum
             found = {"regurgitation": Sample.of(rows["copies"], rows["generations"], rows["weight"])}
             if (rows["role"] == "reference").all():
                 # Pictures that were not prompted for can still be given back, but say nothing about their captions.
-                prompted = self.pictures.loc[of_stratum & captions.isin(rows["prompt"]), "cluster"]
+                prompted = self.pictures.loc[of_stratum & captions.isin(seen["prompt"]), "cluster"]
                 found["extraction"] = Sample.of(prompted.isin(copied), unit="pictures")
                 weight = float(of_stratum.sum())
             else:
-                found["extraction"] = Sample.of(rows["copies"] > 0, weights=rows["weight"])
+                found["extraction"] = Sample.of(seen["copies"] > 0, weights=seen["weight"])
                 weight = 0.0 if by_multiplicity else float(rows["weight"].sum())
             for measure, sample in found.items():
                 rate = drawn.get(str(stratum)) if measure == "regurgitation" else None
@@ -200,16 +256,30 @@ class Counted:
             rate = rate_of(ends, parts, self.confidence)
             if measure == "regurgitation":
                 if self.draws is not None:
-                    ends, rate = ends_of_draws(self.draws, self.matches), drawn["all"]
+                    ends, rate = self._ends_of_draws(self.draws), drawn["all"]
                 overall = ends, rate
             yield "all", measure, sum(weights), rate
         return overall
 
+    def _drawn(self, draws: pd.DataFrame) -> dict[str, Rate]:
+        """Rates where the results decided what was drawn: of each stratum, and of `all`."""
+        found = rates_of_draws(draws, self.matches, self.confidence)
+        if self.assumed is None:
+            return found
+        none, all_ = (self.assumed[case]._drawn(draws) for case in ASSUMED)
+        seen = {name: (rate.successes, rate.trials) for name, rate in found.items()}
+        return {name: shown_rate(none[name], all_[name], *seen.get(name, (0, 0))) for name in none}
+
+    def _ends_of_draws(self, draws: pd.DataFrame) -> Ends:
+        if self.assumed is None:
+            return ends_of_draws(draws, self.matches)
+        return shown_ends(*(self.assumed[case]._ends_of_draws(draws) for case in ASSUMED))
+
     def _unconditional(self) -> Generator[Named, None, tuple[Ends, Rate] | None]:
         """Rates of a model that takes no prompt: its generations are independent, and all pictures were asked for."""
         matches, pictures = self.matches, self.pictures
-        hits = matches["reference"].map(pictures.set_index("cluster")["multiplicity"]).map(stratum_of)
-        hits = hits.where(matches["verdict"].isin(COPIES))
+        hits = matches["reference"].map(pictures.set_index("cluster")["multiplicity"])
+        hits = hits.map(stratum_of, na_action="ignore").where(matches["verdict"].isin(COPIES))
         copied = set(matches.loc[matches["verdict"].isin(COPIES), "reference"])
         strata = pictures["multiplicity"].map(stratum_of)
         for stratum in sorted(strata.unique(), key=lambda name: stratum_bounds(name)[0]):
@@ -218,7 +288,7 @@ class Counted:
             extracted = int(members.isin(copied).sum())
             rate = binomial_rate(extracted, len(members), "pictures", self.confidence)
             yield stratum, "extraction", float(len(members)), rate
-        total, overall = float(len(pictures)), self._share(hits.notna())
+        total, overall = float(len(pictures)), self._share(matches["verdict"].isin(COPIES))
         yield "all", "regurgitation", total, overall
         given = int(pictures["cluster"].isin(copied).sum())
         yield "all", "extraction", total, binomial_rate(given, len(pictures), "pictures", self.confidence)

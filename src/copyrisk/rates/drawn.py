@@ -1,5 +1,6 @@
 """Rates of a run whose results decided what was drawn next: intervals that hold at any stopping time."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,23 @@ def ends_of_draws(draws: pd.DataFrame, matches: pd.DataFrame) -> Ends:
     """Return the overall rate as draws of the ends of its intervals, to be combined with others."""
     seen, copies = _seen(draws, matches)
     return of_stream(_stream(seen, copies))
+
+
+def shown_rate(none: Rate, all_: Rate, copies: int, shown: int) -> Rate:
+    """Return the rate among the images that were shown, where some were held back and the results decided the draws.
+
+    none, all_: the rates of all images, if none and if all of those held back were copies. The rate among those shown,
+    c / (1 − w), lies between them: c ≤ c / (1 − w) ≤ c + w.
+    """
+    estimate = none.estimate / (1 - (all_.estimate - none.estimate)) if all_.estimate - none.estimate < 1 else 0.0
+    estimate = min(max(estimate, none.low), all_.high)
+    return replace(none, estimate=estimate, high=all_.high, successes=copies, trials=shown, units=shown)
+
+
+def shown_ends(none: Ends, all_: Ends) -> Ends:
+    """Return the ends that belong to `shown_rate`."""
+    share = 1 - (all_.estimate - none.estimate)
+    return Ends(min(max(none.estimate / share if share > 0 else 0.0, 0.0), 1.0), none.low, all_.high)
 
 
 def control_rate_of_draws(draws: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> Rate | None:

@@ -13,17 +13,18 @@ def sentence(facts: dict[str, Any], roles: list[str]) -> str:
     if rate["trials"] == 0:
         return (
             "No image could be compared, so this audit says nothing about how often the model gives back a reference."
+            f"{_withheld(facts)}"
         )
     if facts["answer"]["verdict"] == "none":
         return (
             f"{who}, this model gave back none of the {counts['pictures']:,} different reference pictures in {asked}: "
-            f"the true share of copies is {_interval(rate)}."
+            f"the true share of copies is {_interval(rate)}.{_withheld(facts)}"
         )
     answer = (
         f"{who}, {percent(rate['estimate'])} of the images that this model makes are copies of a reference picture "
         f"({_interval(rate)}; {asked})."
     )
-    return f"{answer} {_compared(facts)}"
+    return f"{answer} {_compared(facts)}{_withheld(facts)}"
 
 
 def notes(facts: dict[str, Any], scale: float) -> list[str]:
@@ -62,8 +63,15 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
         found.append(f"Only {units} {_plural('prompt', units)} were tried, so the interval is wide.")
     if counts["unreadable"]:
         found.append(f"{_count(counts['unreadable'], 'image')} could not be read: see the list below.")
+    if facts["answer"]["withheld"]:
+        found.append(_if_withheld(facts["answer"]["withheld"]))
     if counts["failed_generations"] > 0:
-        found.append(f"{_count(counts['failed_generations'], 'generation')} gave no readable image, and none counts.")
+        reasons = "; ".join(f"{row['reason']} ({row['count']:,})" for row in facts["failures"])
+        found.append(
+            f"{_count(counts['failed_generations'], 'generation')} gave no readable image, and none counts"
+            f"{': ' + reasons if reasons else ''}."
+        )
+    found += facts["remarks"]
     if counts["other_generations"]:
         found.append(
             f"{_count(counts['other_generations'], 'generation')} had a prompt that is no reference's caption. They "
@@ -80,6 +88,28 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
             "count."
         )
     return found
+
+
+def _withheld(facts: dict[str, Any]) -> str:
+    """Say after the answer that there are images which it does not speak of."""
+    count = facts["counts"]["withheld"]
+    return f" Not counted are {_count(count, 'image')} that were withheld (see the notes)." if count else ""
+
+
+def _if_withheld(withheld: dict[str, Any]) -> str:
+    rate, none, all_ = (withheld[name] for name in ("rate", "regurgitation_if_none", "regurgitation_if_all"))
+    return (
+        f"{percent(rate['estimate'])} of the images ({level(rate)} interval {interval(rate)}; {rate['successes']:,} of "
+        f"{rate['trials']:,}) were withheld by {' and '.join(withheld['by'])}. Nobody has seen whether they are "
+        f"copies, so they count in no rate of copies. If none of them were a copy, {_share(none)} of all images would "
+        f"be copies; if all of them were, {_share(all_)}."
+    )
+
+
+def _share(rate: dict[str, Any]) -> str:
+    if rate["successes"] == 0:
+        return _interval(rate)
+    return f"{percent(rate['estimate'])} ({interval(rate)})"
 
 
 def _asked(facts: dict[str, Any], roles: list[str]) -> str:

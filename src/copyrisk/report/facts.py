@@ -12,17 +12,20 @@ from copyrisk.attacks.strata import stratum_bounds
 from copyrisk.descriptors import open_descriptor
 from copyrisk.duplicates import read_pictures
 from copyrisk.files import read_table
+from copyrisk.generators import failures, read_withheld
 from copyrisk.index import read_collection, readable, unreadable
 from copyrisk.matching import COPIES, read_matches
 from copyrisk.matching.tests import open_test
 from copyrisk.options import STAGES, flag, of_stage
 from copyrisk.rates import read_prompt_counts, read_rates, wanted
 from copyrisk.rates.intervals import Rate, binomial_rate, exceeds
+from copyrisk.rates.withheld import ASSUMED, HELD
 from copyrisk.report import consequences
 from copyrisk.report.answer import notes, sentence
 from copyrisk.run import Run
 
 SHOWN_PROMPTS = 2000
+SHOWN_REASONS = 5
 NO_STRATA = ("all", "controls", "corrected")
 PACKAGES = ("numpy", "pillow", "pyarrow", "scipy", "torch", "diffusers", "transformers")
 
@@ -46,6 +49,7 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
     # Beside captions, prompts that belong to no picture stand for nothing: they are shown, and count in no rate.
     counted = prompts["role"] == "reference" if (prompts["role"] == "reference").any() else prompts["role"] != "control"
     in_rate = asked[asked["prompt_id"].isin(prompts.loc[counted, "prompt_id"])]
+    withheld = wanted(read_withheld(run).to_pandas(), read_table(run.folder / "plan.parquet").to_pandas())
     bad = [*unreadable(references).to_pylist(), *unreadable(controls).to_pylist()]
     counts = {
         "references": readable(references).num_rows,
@@ -57,7 +61,8 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         "generations": len(in_rate),
         "copies": int((in_rate["verdict"].isin(COPIES)).sum()),
         "other_generations": len(asked) - len(in_rate),
-        "failed_generations": run.record("generate")["rows"] - len(matches),
+        "withheld": int(prompts.loc[counted, "withheld"].sum()),
+        "failed_generations": run.record("generate")["rows"] - len(matches) - len(withheld),
     }
     # The more pictures there are to hit, the more are hit by accident: controls are scaled to the references' number.
     scale = max(1.0, counts["pictures"] / counts["controls"]) if counts["controls"] else 1.0
@@ -75,6 +80,7 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
             "corrected": _rate(found["corrected", "regurgitation"])
             if ("corrected", "regurgitation") in found
             else None,
+            "withheld": _withheld(found, withheld) if counts["withheld"] else None,
         },
         "test": {
             "name": test.name,
@@ -94,6 +100,8 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
         "pairs": _pairs(asked, prompts, pictures, pairs),
         "prompts": _prompts(prompts, confidence),
         "prompts_omitted": max(0, len(prompts) - SHOWN_PROMPTS),
+        "failures": [{"reason": reason, "count": count} for reason, count in failures(run).items()][:SHOWN_REASONS],
+        "remarks": run.record("generate")["remarks"],
         "unreadable": [{"source": row["id"], "reason": row["error"]} for row in bad],
         "options": _options(run),
         "command": _command(run),
@@ -133,6 +141,16 @@ def verdict_of(rate: Rate, control: Rate | None, scale: float) -> str:
 def _rate(rate: Rate) -> dict[str, Any]:
     names = ("estimate", "low", "high", "confidence", "successes", "trials", "unit", "units")
     return {name: getattr(rate, name) for name in names}
+
+
+def _withheld(found: dict[tuple[str, str], Rate], withheld: pd.DataFrame) -> dict[str, Any]:
+    """The rate of what was held back, and what the other rates would be if none or all of it were copies."""
+    cases = (f"{measure}_if_{case}" for measure in ("regurgitation", "extraction") for case in ASSUMED)
+    return {
+        "rate": _rate(found["all", HELD]),
+        "by": sorted(withheld["withheld"].unique().tolist()),
+        **{case: _rate(found["all", case]) if ("all", case) in found else None for case in cases},
+    }
 
 
 def _strata(
@@ -214,6 +232,7 @@ def _prompts(prompts: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
             "stratum": row["stratum"],
             "multiplicity": None if pd.isna(row["multiplicity"]) else int(row["multiplicity"]),
             "generations": row["generations"],
+            "withheld": row["withheld"],
             "copies": row["copies"],
             "regurgitation": _rate(binomial_rate(row["copies"], row["generations"], "generations", confidence)),
             "nearest_statistic": None if pd.isna(row["nearest_statistic"]) else row["nearest_statistic"],
@@ -241,7 +260,8 @@ def _command(run: Run) -> str:
             option = "steps" if name == "num_inference_steps" else name
             # A generator's settings can hold more than what is an option here.
             if value is not None and value is not False and option in known:
-                words += [flag(option)] if value is True else [flag(option), str(value)]
+                for each in value if isinstance(value, list) else [value]:
+                    words += [flag(option)] if each is True else [flag(option), str(each)]
     return shlex.join(words)
 
 

@@ -104,7 +104,7 @@ function promptTable() {
   const rows = [...body.rows].map((element) => ({
     element,
     role: element.cells[1].textContent,
-    text: `${element.cells[0].textContent}\n${element.cells[8].textContent}`.toLowerCase(),
+    text: `${element.cells[0].textContent}\n${element.cells[element.cells.length - 1].textContent}`.toLowerCase(),
   }));
   const language = new Intl.Collator("en", { numeric: true });
   const words = find("#find");
