@@ -111,6 +111,9 @@ class Forward:
             part = getattr(pipeline, name, None)
             if part is not None:
                 method = "decode" if name == "vae" else "forward"
+                # What is traced must stay the same, or each turn would compile again.
+                if getattr(part, "_compiled_call_impl", None) is not None:
+                    method = "_compiled_call_impl"
                 self.undo.append((part, method, part.__dict__.get(method)))
                 setattr(part, method, self.timed(getattr(part, method)))
 
