@@ -214,6 +214,14 @@ def test_damaged_images_are_counted_and_skipped(world: Path) -> None:
     assert result.references.num_rows == 9
 
 
+def test_images_that_all_fail_are_an_answer_and_no_fault(world: Path) -> None:
+    (world / "made").mkdir()
+    (world / "made" / "picture 1.png").write_bytes(b"no image")
+    (world / "made" / "picture 1.txt").write_text("picture 1")
+    rate = audit(world, model="folder:made").regurgitation
+    assert (rate.low, rate.high, rate.trials) == (0, 1, 0)
+
+
 def test_copies_among_few_controls_are_not_called_proven(world: Path) -> None:
     for path in (world / "controls").iterdir():
         if path.stem not in ("100", "101"):

@@ -133,7 +133,7 @@ def _match_all(
             rows = np.array([described[position]["descriptor"] for position in good], against.references.rows.dtype)
             proportions = [described[position]["width"] / described[position]["height"] for position in good]
             images = Sized(rows.reshape(-1, descriptor.dimensions), np.array(proportions))
-            found = _compare(generations.take(good), images, test, against, workers)
+            found = _compare(generations.take(pa.array(good, pa.int64())), images, test, against, workers)
             facts = {b"generations": ids, b"threshold": repr(test.threshold).encode()}
             write_table(target, found.replace_schema_metadata(facts))
             progress.update(len(generations))
