@@ -47,7 +47,7 @@ def run(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 def audit_words(world: Path) -> list[str]:
     return [
         *("audit", "--model", f"python:copier_{world.name}:copy", "--references", "references", "--out", "run"),
-        *("--max-control-prompts", "0", "--generations", "2", "--descriptor", "pixels:8"),
+        *("--control-images", "0", "--generations", "2", "--descriptor", "pixels:8"),
     ]
 
 

@@ -25,7 +25,7 @@ from copyrisk.options import STAGES, flag
 log = logging.getLogger("copyrisk")
 
 # Raise a stage's number when its tables change their meaning: what an older version left is then made anew.
-FORMATS = dict.fromkeys(STAGES, 1) | {"index": 2, "match": 3, "rates": 2, "report": 3}
+FORMATS = dict.fromkeys(STAGES, 1) | {"index": 2, "duplicates": 2, "plan": 2, "match": 3, "rates": 3, "report": 3}
 
 
 def digest(value: Any) -> str:

@@ -23,7 +23,7 @@ from copyrisk.errors import UserError
 from copyrisk.files import read_table, write_table
 from copyrisk.matching import COPIES, read_matches
 from copyrisk.options import Options
-from copyrisk.rates.drawn import control_rate_of_draws, ends_of_draws, rate_of_hits, rates_of_draws
+from copyrisk.rates.drawn import ends_of_draws, rate_of_hits, rates_of_draws
 from copyrisk.rates.ends import Ends, corrected, known, of_binomial, of_sample, scaled, weighted
 from copyrisk.rates.intervals import Rate, Sample, binomial_rate, clustered_rate, rate_of
 from copyrisk.run import Run
@@ -238,9 +238,8 @@ class Counted:
         """
         if not len(self.matches) or self.matches["control"].isna().all():
             return None
-        if self.draws is not None and (self.draws["role"] == "control").any():
-            return control_rate_of_draws(self.draws, self.matches, self.confidence)
-        if (self.prompts["role"] == "unconditional").all() or self.draws is not None:
+        alone = self.draws is not None or (self.prompts["role"] == "unconditional").all()
+        if alone and not (self.prompts["role"] == "control").any():
             hits = self.matches["control_verdict"].eq("copy")
             return binomial_rate(int(hits.sum()), len(hits), "generations", self.confidence)
         return clustered_rate(self._control_sample(), self.confidence)

@@ -9,7 +9,7 @@ from copyrisk.matching import COPIES
 from copyrisk.rates.allocation import stream
 from copyrisk.rates.anytime import Stream, anytime_interval, of_stream
 from copyrisk.rates.ends import Ends, Floats
-from copyrisk.rates.intervals import Rate, binomial_rate
+from copyrisk.rates.intervals import Rate
 
 
 def rates_of_draws(draws: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> dict[str, Rate]:
@@ -29,15 +29,6 @@ def ends_of_draws(draws: pd.DataFrame, matches: pd.DataFrame) -> Ends:
     """Return the overall rate as draws of the ends of its intervals, to be combined with others."""
     seen, copies = _seen(draws, matches)
     return of_stream(_stream(seen, copies))
-
-
-def control_rate_of_draws(draws: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> Rate | None:
-    """Return how often a drawn control came back: their number does not depend on what they gave. None without any."""
-    outcomes = matches[["prompt_id", "seed", "control_verdict"]]
-    seen = draws[draws["role"] == "control"].merge(outcomes, on=["prompt_id", "seed"])
-    if not len(seen) or seen["control_verdict"].isna().all():
-        return None
-    return binomial_rate(int(seen["control_verdict"].eq("copy").sum()), len(seen), "generations", confidence)
 
 
 def rate_of_hits(hits: Floats, confidence: float) -> Rate:
