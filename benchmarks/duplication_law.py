@@ -50,7 +50,7 @@ def audited(testbed: Testbed, run: Path) -> Audit:
         test="ratio",
         generations=16,
         max_prompts=1397,
-        max_control_prompts=0,
+        control_images=0,
         out=run,
     )
 

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from copyrisk import cli
+from copyrisk.commands.shared import Sections
 from copyrisk.options import STAGES, Options, flag, of_stage
 
 COPIER = """
 from pathlib import Path
+from click.testing import CliRunner
 from PIL import Image
 
 def copy(prompts, seeds):
@@ -47,7 +50,7 @@ def run(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 def audit_words(world: Path) -> list[str]:
     return [
         *("audit", "--model", f"python:copier_{world.name}:copy", "--references", "references", "--out", "run"),
-        *("--max-control-prompts", "0", "--generations", "2", "--descriptor", "pixels:8"),
+        *("--control-images", "0", "--generations", "2", "--descriptor", "pixels:8"),
     ]
 
 
@@ -62,6 +65,32 @@ def test_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str], mo
     text = capsys.readouterr().out
     assert "copyrisk audit --model diffusers:./model" in text
     assert "Exit codes:" in text
+
+
+def test_help_lists_every_command_once_under_a_heading(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("--help", monkeypatch=monkeypatch) == 0
+    text = capsys.readouterr().out.partition("Examples:")[0]
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            heading = found.setdefault(line[:-1], [])
+        elif found and line.strip():
+            heading.append(line.split()[0])
+    assert found.pop("Options") == ["--version", "-h,"]
+    assert found == {heading: list(names) for heading, names in cli.SECTIONS.items()}
+    assert sorted(name for names in found.values() for name in names) == sorted(cli.cli.commands)
+    # What each is for can be read to the end.
+    assert "..." not in text.replace("[ARGS]...", "")
+
+
+def test_a_command_without_a_heading_is_listed_last() -> None:
+    group = Sections("tool", sections={"First": ("one",)})
+    for name in ("other", "one"):
+        group.command(name, help=f"It is {name}.")(lambda: None)
+    text = CliRunner().invoke(group, ["--help"]).output
+    assert text.endswith("First:\n  one    It is one.\n\nOther commands:\n  other  It is other.\n")
 
 
 @pytest.mark.parametrize("stage", ["audit", *STAGES])

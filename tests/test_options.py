@@ -48,7 +48,7 @@ def test_options_do_not_change() -> None:
     [
         ({"max_prompts": 0}, r"^--max-prompts is 0; it must be at least 1\.$"),
         ({"generations": 0}, r"^--generations is 0; it must be at least 1\.$"),
-        ({"max_control_prompts": -1}, r"^--max-control-prompts is -1; it must be at least 0\.$"),
+        ({"control_images": -1}, r"^--control-images is -1; it must be at least 0\.$"),
         ({"workers": -1}, r"^--workers is -1;"),
         ({"duplicate_distance": -0.1}, r"^--duplicate-distance is -0\.1;"),
         ({"threshold": math.nan}, r"^--threshold is nan; it must be at least 0\.$"),
@@ -62,9 +62,7 @@ def test_a_value_out_of_bounds_is_named_as_on_the_command_line(given: dict[str, 
         Options(**given)
 
 
-@pytest.mark.parametrize(
-    "given", [{"workers": 0}, {"max_control_prompts": 0}, {"threshold": None}, {"confidence": 0.5}]
-)
+@pytest.mark.parametrize("given", [{"workers": 0}, {"control_images": 0}, {"threshold": None}, {"confidence": 0.5}])
 def test_bounds_are_within_bounds(given: dict[str, Any]) -> None:
     Options(**given)
 
@@ -88,7 +86,7 @@ def test_a_stage_has_the_run_folder_and_its_own_options() -> None:
 
 
 def test_an_option_is_written_with_dashes_on_the_command_line() -> None:
-    assert flag("max_control_prompts") == "--max-control-prompts"
+    assert flag("control_images") == "--control-images"
 
 
 def test_a_stage_takes_its_options_as_keywords() -> None:

@@ -16,7 +16,7 @@ import click
 from copyrisk import __version__
 from copyrisk.chatter import ScreenHandler
 from copyrisk.commands import check, cliques, duplicates, index
-from copyrisk.commands.shared import with_options
+from copyrisk.commands.shared import Sections, with_options
 from copyrisk.errors import UserError
 from copyrisk.options import (
     STAGES,
@@ -53,7 +53,15 @@ Exit codes:
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+SECTIONS = {
+    "Main commands": ("demo", "audit", "check", "estimate"),
+    "Collections of images": ("index", "duplicates", "cliques"),
+    "Stages of an audit, one by one (index and duplicates come first)": STAGES[2:],
+    "Models whose copies are known": ("testbed",),
+}
+
+
+@click.group(cls=Sections, sections=SECTIONS, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="copyrisk")
 def cli() -> None:
     """Tell how likely an image generator is to give back an image it was trained on."""
@@ -89,7 +97,7 @@ def _stop(message: str, code: int) -> None:
     sys.exit(code)
 
 
-@cli.command(epilog=EPILOG)
+@cli.command(epilog=EPILOG, short_help="Audit a generator: all stages, one report.")
 @with_options(of_stage("audit"), Options)
 @click.option(
     "--fail-above", type=float, help="Exit with 1 when the lower end of the rate's interval is above this (0 to 1)."
@@ -162,7 +170,7 @@ for _stage in STAGES[2:]:
     _stage_command(_stage)
 
 
-@cli.command()
+@cli.command(short_help="Estimate a risk from factors: '1 in N', with an interval.")
 @click.argument("scenario", required=False)
 @click.option("--confidence", default=0.95, show_default=True, help="Coverage of the intervals.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with sliders that recompute the result.")

@@ -72,7 +72,13 @@ class Options:
         "first, and of --prompts a random sample is taken.",
         minimum=1,
     )
-    max_control_prompts: int = _option(400, "plan", "Prompts at most from the controls' captions.", minimum=0)
+    control_images: int | None = _option(
+        None,
+        "plan",
+        "Images of the controls' captions in all, one of each before a second of any; by default 400 or a quarter of "
+        "the audit's own, whichever is more, but no more than these, nor than 4 of each.",
+        minimum=0,
+    )
     generations: int | None = _option(
         None, "plan", "Images a prompt, 16 by default; of a model without prompts images in all, 1000.", minimum=1
     )
@@ -148,7 +154,7 @@ class Options:
     )
     false_positive_rate: float | None = _option(
         None,
-        "match",
+        "plan match",
         "Read the threshold off the controls: at most this share of generations passes by accident (0.001).",
         minimum=1e-9,
         maximum=0.5,
@@ -182,6 +188,11 @@ class Options:
             raise UserError(
                 "--generations says how many images each prompt gets, and --budget and --precision let the "
                 "results decide. Leave one of them out."
+            )
+        if self.budget is not None and self.control_images is not None and 2 * self.control_images > self.budget:
+            raise UserError(
+                f"--control-images {self.control_images} is more than half of --budget {self.budget}, of which every "
+                "second image at most is of a control. Raise the budget, or give fewer."
             )
 
     @property

@@ -25,7 +25,15 @@ from copyrisk.options import STAGES, flag
 log = logging.getLogger("copyrisk")
 
 # Raise a stage's number when its tables change their meaning: what an older version left is then made anew.
-FORMATS = dict.fromkeys(STAGES, 1) | {"index": 2, "generate": 2, "match": 3, "rates": 3, "report": 4}
+FORMATS = dict.fromkeys(STAGES, 1) | {
+    "index": 2,
+    "duplicates": 2,
+    "plan": 2,
+    "generate": 2,
+    "match": 3,
+    "rates": 3,
+    "report": 4,
+}
 
 
 def digest(value: Any) -> str:

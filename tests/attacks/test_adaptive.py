@@ -6,7 +6,6 @@ import pytest
 
 from copyrisk.attacks import seed_of
 from copyrisk.attacks.adaptive import (
-    CONTROL_TURN,
     FIRST_ROUND,
     SCHEMA,
     Draws,
@@ -16,6 +15,7 @@ from copyrisk.attacks.adaptive import (
     draw_rounds,
     duration,
 )
+from copyrisk.attacks.controls import turns_of_controls
 from copyrisk.rates.drawn import rates_of_draws
 
 
@@ -33,7 +33,8 @@ def row(prompt: str, stratum: str = "1", weight: float = 1.0) -> dict[str, Any]:
 
 
 ROWS = [row("copy"), *(row(f"plain {number}") for number in range(20)), row("copy often", "2"), row("rare", "2")]
-CONTROLS = [row(f"control {number}", "control", 1.0 + number) for number in range(3)]
+# Two pictures have the same caption.
+CONTROLS = [row(f"control {number}", "control") for number in (0, 1, 2, 1)]
 ALL = Verdicts()
 
 
@@ -129,16 +130,22 @@ def test_the_manifest_tells_draws_apart_that_are_as_many() -> None:
     assert one.extent(100, None) == drawn(rows, budget=100).extent(100, None)
 
 
-def test_every_fifth_image_is_of_a_control_drawn_by_weight() -> None:
+def test_controls_take_turns_as_long_as_they_say_something() -> None:
     draws = drawn(ROWS + CONTROLS, budget=1500).table.to_pandas()
-    for _, rows in draws.groupby("round"):
-        turns = np.arange(len(rows)) % CONTROL_TURN == CONTROL_TURN - 1
-        assert (rows["role"].eq("control") == turns).all()
+    turns = turns_of_controls(0, 1500, len(CONTROLS), None)
+    assert (draws["role"].eq("control") == turns).all()
     controls = draws[draws["role"] == "control"]
-    counts = controls["prompt_id"].value_counts(normalize=True).reindex([f"control {n}" for n in range(3)])
-    assert counts.tolist() == pytest.approx([1 / 6, 2 / 6, 3 / 6], abs=0.09)
+    # Four images of each picture, and then no more.
+    assert controls["prompt_id"].tolist() == ["control 0", "control 1", "control 2", "control 1"] * 4
+    assert len(set(zip(controls["prompt_id"], controls["seed"], strict=True))) == 16
     assert controls[["ratio", "guess", "centre", "bottom", "top", "stratum_ratio"]].isna().all(axis=None)
     assert draws.loc[draws["role"] != "control", SCHEMA.names].notna().all(axis=None)
+
+
+@pytest.mark.parametrize("controls", [0, 30])
+def test_as_many_images_are_of_controls_as_were_asked_for(controls: int) -> None:
+    draws = draw_rounds(ROWS + CONTROLS, ALL, Goal(300, None, 0.95, controls), 0, seed_of)
+    assert draws.table.to_pandas()["role"].eq("control").sum() == controls
 
 
 def test_what_controls_give_changes_nothing() -> None:
@@ -228,10 +235,13 @@ def test_a_forecast_names_images_and_time(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.INFO, "copyrisk"):
         announce(goal(budget=7200), 1.0)
         announce(goal(precision=0.01), 10.0)
-    first, second = caplog.messages
+        announce(goal(precision=0.01), 10.0, pictures=30)
+    first, second, third = caplog.messages
     assert first == "plan: at most 7,200 images (2 h)"
     assert "±1 %" in second
     assert "240 images if none is a copy (24 s)" in second
+    # And four of each control.
+    assert "360 images if none is a copy (36 s)" in third
 
 
 @pytest.mark.parametrize(

@@ -111,20 +111,78 @@ def test_without_any_caption_a_model_that_needs_prompts_cannot_be_audited(planne
 
 
 def test_the_captions_of_controls_are_asked_for_too(planned: Planned) -> None:
-    rows = planned([(0, "a cat")], [(1, "a dog"), (2, "a dog"), (3, "a bird"), (4, "")])
+    rows = planned([(0, "a cat")], [(1, "a dog"), (2, "a dog"), (3, "a bird"), (4, "")], control_images=4)
     controls = {row["prompt"]: row for row in rows if row["role"] == "control"}
     assert {prompt: row["weight"] for prompt, row in controls.items()} == {"a dog": 2.0, "a bird": 1.0}
     assert {(row["stratum"], row["multiplicity"]) for row in controls.values()} == {("control", None)}
     assert [row["role"] for row in rows] == ["reference", "control", "control"]
 
 
-@pytest.mark.parametrize("most", [0, 1, 3])
-def test_max_control_prompts_keeps_a_random_choice(planned: Planned, most: int) -> None:
-    controls = [(number, f"control {number}") for number in range(1, 9)]
-    rows = planned([(0, "a cat")], controls, max_control_prompts=most)
-    assert len(set(prompts(rows, "control"))) == most
-    if most == 3:
-        assert prompts(rows, "control") != ["control 1", "control 2", "control 3"]
+CONTROLS = [(number, f"control {number}") for number in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("images", "each"), [(0, []), (1, [1]), (3, [1, 1, 1]), (8, [1] * 8), (11, [1] * 5 + [2] * 3), (80, [10] * 8)]
+)
+def test_images_of_controls_are_spread_over_as_many_of_them_as_there_are(
+    planned: Planned, images: int, each: list[int]
+) -> None:
+    rows = [row for row in planned([(0, "a cat")], CONTROLS, control_images=images) if row["role"] == "control"]
+    assert sorted(len(row["seeds"]) for row in rows) == each
+    assert all(len(set(row["seeds"])) == len(row["seeds"]) for row in rows)
+    assert {row["weight"] for row in rows} <= {1.0}
+
+
+def test_the_choice_of_controls_is_random_and_more_images_keep_those_that_were_there(planned: Planned) -> None:
+    few = {row["prompt"]: row["seeds"] for row in planned([(0, "a cat")], CONTROLS, control_images=3)[1:]}
+    assert sorted(few) != ["control 1", "control 2", "control 3"]
+    more = {row["prompt"]: row["seeds"] for row in planned([(0, "a cat")], CONTROLS, control_images=13)[1:]}
+    assert {prompt: more[prompt][:1] for prompt in few} == few
+    other = planned([(0, "a cat")], CONTROLS, control_images=3, seed=1)
+    assert set(prompts(other, "control")) != set(few)
+
+
+@pytest.mark.parametrize("generations", [1, 5, 500])
+def test_controls_never_cost_more_than_the_audit_s_own_images(planned: Planned, generations: int) -> None:
+    rows = planned([(0, "a cat"), (10, "a dog")], CONTROLS, generations=generations)
+    images = dict.fromkeys((False, True), 0)
+    for row in rows:
+        images[row["role"] == "control"] += len(row["seeds"])
+    assert images == {False: 2 * generations, True: min(2 * generations, 4 * len(CONTROLS))}
+
+
+def test_controls_of_one_caption_are_asked_for_in_turn_and_weigh_as_many_as_were(planned: Planned) -> None:
+    controls = [(number, "a dog") for number in range(1, 7)] + [(7, "a bird"), (8, "a fish")]
+    rows = {row["prompt"]: row for row in planned([(0, "a cat")], controls, control_images=4)[1:]}
+    assert sum(len(row["seeds"]) for row in rows.values()) == 4
+    assert all(row["weight"] == len(set(row["seeds"])) for row in rows.values())
+    assert rows["a dog"]["weight"] >= 2
+    everything = {row["prompt"]: row for row in planned([(0, "a cat")], controls, control_images=16)[1:]}
+    assert {prompt: (row["weight"], len(row["seeds"])) for prompt, row in everything.items()} == {
+        "a dog": (6, 12),
+        "a bird": (1, 2),
+        "a fish": (1, 2),
+    }
+
+
+def test_the_same_control_many_times_is_one(planned: Planned) -> None:
+    controls = [(1, "often"), (1, "often"), (1, "another name"), (2, "once")]
+    rows = planned([(0, "a cat")], controls, control_images=2)
+    assert {row["prompt"]: (row["weight"], len(row["seeds"])) for row in rows[1:]} == {"often": (1, 1), "once": (1, 1)}
+
+
+def test_a_control_that_looks_like_a_reference_is_not_asked_for(planned: Planned) -> None:
+    assert prompts(planned([(0, "a cat")], [(0, "seen"), (1, "unseen")]), "control") == ["unseen"]
+
+
+def test_a_false_positive_rate_asks_for_as_many_images_of_controls_as_show_it(planned: Planned) -> None:
+    def images(**options: Any) -> int:
+        rows = planned([(0, "a cat"), (10, "a dog")], CONTROLS, generations=300, **options)
+        return sum(len(row["seeds"]) for row in rows if row["role"] == "control")
+
+    assert images() == 32
+    assert images(false_positive_rate=0.005) == 200
+    assert images(false_positive_rate=0.005, control_images=7) == 7
 
 
 def test_a_control_s_caption_that_is_any_reference_s_is_no_control_prompt(planned: Planned) -> None:
@@ -222,8 +280,8 @@ def test_images_made_elsewhere_are_sorted_into_references_controls_and_others(
 
 @pytest.mark.parametrize(("generations", "count"), [(None, 16), (1, 1), (5, 5)])
 def test_each_prompt_has_as_many_seeds_as_generations(planned: Planned, generations: int | None, count: int) -> None:
-    rows = planned([(0, "a cat"), (1, "a dog")], [(2, "a bird")], generations=generations)
-    assert [len(set(row["seeds"])) for row in rows] == [count] * 3
+    rows = planned([(0, "a cat"), (1, "a dog")], generations=generations)
+    assert [len(set(row["seeds"])) for row in rows] == [count] * 2
 
 
 def test_more_generations_keep_the_seeds_that_were_there(planned: Planned) -> None:

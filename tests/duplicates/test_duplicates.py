@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from copyrisk.duplicates import duplicates, group, pictures, read_pictures
+from copyrisk.duplicates import duplicates, group, pictures, read_control_pictures, read_pictures
 from copyrisk.errors import UserError
 from copyrisk.index import index
 from copyrisk.options import Options
@@ -107,6 +108,36 @@ def test_another_distance_groups_anew(tmp_path: Path, collection: Write) -> None
         assert duplicates(run, Options(duplicate_distance=0.0))["multiplicity"].to_pylist() == [1, 1]
         assert duplicates(run, Options(duplicate_distance=1.0))["multiplicity"].to_pylist() == [2, 2]
         assert read_pictures(run)["multiplicity"].to_pylist() == [2]
+
+
+def grey(path: Path, *levels: int) -> str:
+    for number, level in enumerate(levels):
+        path.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), level).save(path / f"{number}.png")
+    return str(path)
+
+
+def test_controls_are_grouped_too_and_those_like_a_reference_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Run.open(tmp_path / "run") as run:
+        index(run, Options(references=grey(tmp_path / "r", 0, 100), controls=grey(tmp_path / "c", 2, 50, 99, 51, 200)))
+        duplicates(run, Options(duplicate_distance=2 / 255))
+        found = read_control_pictures(run)
+        assert run.record("duplicates")["control_pictures_dropped"] == 2
+    assert list(zip(found["cluster"].to_pylist(), found["multiplicity"].to_pylist(), strict=True)) == [
+        ("1.png", 2),
+        ("4.png", 1),
+    ]
+    assert "2 controls are near-duplicates of references" in caplog.text
+
+
+def test_without_controls_their_table_is_empty(tmp_path: Path) -> None:
+    with Run.open(tmp_path / "run") as run:
+        index(run, Options(references=grey(tmp_path / "r", 0, 100)))
+        duplicates(run, Options())
+        assert read_control_pictures(run).num_rows == 0
+        assert read_control_pictures(run).schema == read_pictures(run).schema
 
 
 def test_the_stage_comes_after_index(tmp_path: Path) -> None:

@@ -38,6 +38,31 @@ def test_a_prompt_with_many_generations_counts_once() -> None:
     assert 0.1 < found.threshold <= 0.9
 
 
+def test_a_prompt_of_several_pictures_counts_as_many_times_as_it_has() -> None:
+    """As it does in the rate of the controls: so many single prompts would say the same."""
+    generator = np.random.default_rng(2)
+    values, units = generator.random(600), np.repeat(np.arange(200), 3)
+    joined = calibrate(values, units, 0.02, 1.0, "controls", shares=np.full(600, 3.0))
+    single = calibrate(values, np.arange(600), 0.02, 1.0, "controls")
+    assert (joined.threshold, joined.smallest) == (single.threshold, pytest.approx(single.smallest))
+    # Not so where the weights differ: a heavy prompt near a control counts for more.
+    values = np.linspace(0.1, 1, 100)
+    heavy = calibrate(values, np.arange(100), 0.1, 1.0, "controls", shares=np.where(np.arange(100) == 0, 9.0, 1.0))
+    assert (values <= heavy.threshold).sum() < (values <= calibrate(values, values, 0.1, 1.0, "").threshold).sum()
+
+
+def test_unequal_numbers_of_images_keep_the_rate() -> None:
+    """Some prompts have one image, some two: the next image of any prompt is as rarely an accident as was asked for."""
+    generator = np.random.default_rng(3)
+    units = np.concatenate([np.arange(150), np.arange(50)])
+    found, truth = [], 0.05
+    for _ in range(400):
+        level = generator.random(150)
+        found.append(calibrate((level[units] + generator.random(200)) / 2, units, truth, 1.0, "controls").threshold)
+    # The mean of two uniform numbers is at most t with probability 2 t² for t up to 0.5.
+    assert np.mean([2 * max(0, each) ** 2 for each in found]) == pytest.approx(truth, abs=0.004)
+
+
 @given(
     st.lists(st.floats(0, 1), min_size=1, max_size=60),
     st.floats(0.001, 0.9),

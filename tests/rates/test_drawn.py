@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from copyrisk.rates.anytime import Stream, anytime_interval
-from copyrisk.rates.drawn import control_rate_of_draws, rate_of_hits, rates_of_draws
+from copyrisk.rates.drawn import rate_of_hits, rates_of_draws
 from copyrisk.rates.intervals import binomial_rate
 
 
@@ -58,20 +58,6 @@ def test_draws_whose_image_failed_and_images_that_were_not_drawn_are_left_out() 
 def test_nothing_seen_is_nothing_known() -> None:
     rate = rates_of_draws(pd.DataFrame([draw("a", 1)]), seen().astype({"seed": int}), 0.95)["all"]
     assert (rate.low, rate.high, rate.trials) == (0, 1, 0)
-
-
-def test_controls_are_tries_of_a_number_that_they_did_not_decide() -> None:
-    draws = pd.DataFrame([draw("a", 1), *(draw("c", seed, "control") for seed in range(50))])
-    rows = [("c", seed, "copy", "copy" if seed == 0 else "no copy") for seed in range(50)]
-    rate = control_rate_of_draws(draws, seen(("a", 1, "copy", "copy"), *rows), 0.95)
-    assert rate == binomial_rate(1, 50, "generations")
-
-
-def test_without_controls_there_is_no_rate_of_theirs() -> None:
-    draws = pd.DataFrame([draw("a", 1), draw("c", 1, "control")])
-    assert control_rate_of_draws(draws.iloc[:1], seen(("a", 1, "copy", "no copy")), 0.95) is None
-    # A control's caption was asked for, and all controls were left out as near-duplicates of references.
-    assert control_rate_of_draws(draws, seen(("a", 1, "copy", None), ("c", 1, "copy", None)), 0.95) is None
 
 
 def test_hits_whose_number_their_outcomes_decided_have_an_interval_for_any_time() -> None:

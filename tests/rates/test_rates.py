@@ -3,7 +3,7 @@ import pytest
 
 from copyrisk.errors import UserError
 from copyrisk.rates import Counted, count_prompts, read_count, wanted
-from copyrisk.rates.intervals import Rate
+from copyrisk.rates.intervals import Rate, binomial_rate
 
 PICTURES = pd.DataFrame({"cluster": ["r", "s"], "multiplicity": [1, 1], "captions": [["a", "aa"], ["b"]]})
 
@@ -117,3 +117,47 @@ def test_copies_that_the_test_misses_are_added() -> None:
     run = counted(control_copies=0, controls=20)
     assert rate(run, "corrected", (80, 100)).estimate == pytest.approx(0.5 / 0.8)
     assert rate(run, "corrected", (8, 10)).high > rate(run, "corrected", (800, 1000)).high
+
+
+def controls(*rows: tuple[str, float, list[bool]], draws: pd.DataFrame | None = None) -> Rate | None:
+    """The rate of controls, given as (caption, weight, whether each of its images is a hit)."""
+    asked = plan(("a", "reference", [1]), *((name, "control", list(range(len(hits)))) for name, _, hits in rows))
+    asked["weight"] = [1.0, *(weight for _, weight, _ in rows)]
+    images = [
+        (name, seed, "no copy", "copy" if hit else "no copy") for name, _, hits in rows for seed, hit in enumerate(hits)
+    ]
+    seen = matches(("a", 1, "copy", "no copy"), *images)
+    prompts = count_prompts(asked, seen, PICTURES, 0.95)
+    return Counted(prompts, seen, PICTURES, draws, 100, 0.95).control_rate()
+
+
+def test_one_image_of_each_control_is_a_try_each() -> None:
+    rate, exact = controls(*((f"c{number}", 1.0, [number < 2]) for number in range(300))), binomial_rate(2, 300, "")
+    assert rate is not None
+    assert (rate.low, rate.estimate, rate.high) == pytest.approx((exact.low, exact.estimate, exact.high), abs=2e-4)
+    # Four times as many prompts say four times as much as four images each.
+    once = controls(*((f"c{number}", 1.0, [False]) for number in range(400)))
+    four = controls(*((f"c{number}", 1.0, [False] * 4) for number in range(100)))
+    assert once is not None and four is not None
+    assert (once.trials, four.trials) == (400, 400)
+    assert (once.high, four.high) == (pytest.approx(0.0092, abs=1e-4), pytest.approx(0.0362, abs=3e-4))
+
+
+def test_controls_with_unequal_numbers_of_images_weigh_by_their_pictures() -> None:
+    rate = controls(("one", 1.0, [True]), ("two", 1.0, [False, True]), ("three pictures", 3.0, [False] * 3))
+    assert rate is not None
+    assert rate.estimate == pytest.approx((1 + 0.5 + 0) / 5)
+    assert (rate.successes, rate.trials, rate.units) == (2, 6, 3)
+
+
+def test_controls_beside_draws_are_counted_the_same_way() -> None:
+    rows = [(f"c{number}", 1.0, [number < 2, False]) for number in range(50)]
+    assert controls(*rows, draws=pd.DataFrame({"role": ["reference"]})) == controls(*rows)
+
+
+def test_without_controls_there_is_no_rate_of_theirs() -> None:
+    # A control's caption was asked for, and all controls were left out as near-duplicates of references.
+    asked = plan(("a", "reference", [1]), ("c", "control", [1]))
+    seen = matches(("a", 1, "copy", "no copy"), ("c", 1, "copy", "no copy")).assign(control=None, control_verdict=None)
+    prompts = count_prompts(asked, seen, PICTURES, 0.95)
+    assert Counted(prompts, seen, PICTURES, None, 0, 0.95).control_rate() is None

@@ -58,6 +58,14 @@ def test_without_controls_the_reader_is_warned() -> None:
     assert any("Give --controls" in note for note in notes(given, 1.0))
 
 
+@pytest.mark.parametrize(("trials", "advice"), [(80, "Raise --control-images, or give more controls."), (320, "Give")])
+def test_too_few_controls_are_called_so_with_what_to_do(trials: int, advice: str) -> None:
+    controls = rate(0, 80) | {"trials": trials}
+    (note,) = notes(facts(5, 100, controls, "noise"), 1.0)
+    assert note.startswith("The control group is too small: 80 prompts without a hit still allow a rate of 4.6")
+    assert f". {advice}" in note
+
+
 def test_no_image_is_no_answer() -> None:
     assert "says nothing" in sentence(facts(0, 0, None, "none"), ["reference"])
 

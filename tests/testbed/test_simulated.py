@@ -149,7 +149,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def audit(**options: Any) -> copyrisk.Audit:
-    given = {"references": "references.parquet", "controls": "controls.parquet", "max_control_prompts": 100, **options}
+    given = {"references": "references.parquet", "controls": "controls.parquet", "control_images": 400, **options}
     return copyrisk.audit(model=MODEL, out="run", descriptor="pixels:8", duplicate_distance=0.0, generations=8, **given)
 
 
@@ -176,7 +176,7 @@ def test_an_audit_of_a_log_finds_the_rate_of_that_use(world: Path) -> None:
     (world / "known.csv").write_text("prompt,probability,reference\noften,0.9,r3\nseldom,0.1,r5\nnever,0,\n")
     (world / "simulated.toml").write_text('references = "references.parquet"\nprobabilities = "known.csv"\n')
     (world / "log.txt").write_text("often\n" * 6 + "seldom\n" * 3 + "never\n")
-    result = audit(test="ratio", prompts="log.txt", max_control_prompts=0)
+    result = audit(test="ratio", prompts="log.txt", control_images=0)
     truth = make().true_rates(["often", "seldom", "never"], weights=[6, 3, 1]).set_index("name")
     assert truth.loc["all", "regurgitation"] == pytest.approx(0.57)
     assert result.regurgitation.low <= 0.57 <= result.regurgitation.high
@@ -191,7 +191,7 @@ def test_an_audit_of_a_log_by_rules_finds_which_prompts_are_dangerous(world: Pat
     (world / "known.csv").write_text(f"prompt,probability\n{lines}")
     (world / "simulated.toml").write_text('references = "references.parquet"\nprobabilities = "known.csv"\n')
     (world / "log.txt").write_text("\n".join(log))
-    result = audit(test="ratio", prompts="log.txt", strata="rules", max_control_prompts=0)
+    result = audit(test="ratio", prompts="log.txt", strata="rules", control_images=0)
     truth = make().true_rates(list(log), ["named"] * 60 + ["short"] * 60).set_index("name")["regurgitation"]
     for name in ("named", "short", "all"):
         rate = result.rates[name, "regurgitation"]

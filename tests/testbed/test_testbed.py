@@ -10,8 +10,9 @@ from copyrisk.collections import open_collection
 from copyrisk.collections.decode import decode
 from copyrisk.errors import UserError
 from copyrisk.files import read_table
-from copyrisk.options import TestbedOptions
+from copyrisk.options import FadeOptions, TestbedOptions
 from copyrisk.testbed import train, train_testbed
+from copyrisk.testbed.fade import run_fade
 from copyrisk.testbed.pictures import load_pictures, plant
 from copyrisk.testbed.pipeline import word_slots
 
@@ -125,3 +126,11 @@ def test_words_have_the_same_slots_everywhere() -> None:
     assert slots.shape == (2, 16)
     assert slots[0, :6].tolist() == [6875, 6673, 3894, 6525, 317, 0]
     assert (slots[1] == 0).all()
+
+
+def test_fading_makes_the_images_it_says_and_few_of_controls(tmp_path: Path) -> None:
+    ((size, images, *_),) = run_fade(FadeOptions(out=tmp_path, sizes="2", held_out=30, steps=2))
+    assert (size, images) == (2, 1000)
+    plan = read_table(tmp_path / "2" / "run" / "plan.parquet").to_pandas()
+    made = plan["seeds"].map(len).groupby(plan["role"]).sum()
+    assert made.to_dict() == {"reference": 1000, "control": 120}

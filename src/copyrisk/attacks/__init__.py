@@ -4,7 +4,7 @@ Table `plan`, one row a prompt: `prompt_id`, `prompt`, `role` (`reference` or `c
 one; `user`: it comes from a prompts file; `unconditional`: the model takes no prompt), `stratum`, `multiplicity` (of
 the most duplicated picture with this caption, null where there is none), `weight` (how many pictures or lines of the
 prompts file it stands for) and `seeds` (one a generation). Of a prompts file with more than `--max-prompts` different
-prompts a random sample is taken (see `sample`).
+prompts a random sample is taken (see `sample`); of the controls, see `controls`.
 """
 
 from collections import Counter
@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from copyrisk.attacks.adaptive import Draws, Goal, Verdicts, announce, draw_rounds
+from copyrisk.attacks.controls import images_of_controls, in_turn, weights_of
 from copyrisk.attacks.prompts import read_prompts
 from copyrisk.attacks.sample import draw_prompts
 from copyrisk.attacks.strata import stratum_of
-from copyrisk.duplicates import read_pictures
+from copyrisk.duplicates import read_control_pictures, read_pictures
 from copyrisk.errors import UserError
 from copyrisk.files import read_shards, read_table, write_table
 from copyrisk.generators import Generator, generation_shards, measure_pace, open_generator
-from copyrisk.index import read_collection, readable
 from copyrisk.options import Options
 from copyrisk.run import Run, digest, log
 
@@ -67,7 +67,9 @@ def plan(run: Run, options: Options) -> pa.Table:
             "prompts": str(options.prompts) if options.prompts else None,
             "strata": options.strata,
             "max_prompts": _most(options),
-            "max_control_prompts": options.max_control_prompts,
+            "control_images": options.control_images,
+            # A rate that the threshold is to be read off at takes so many controls, unless somebody says how many.
+            "false_positive_rate": options.false_positive_rate if options.control_images is None else None,
             "generations": None if drawn or generator.listing is not None else generations,
             "seed": options.seed,
         },
@@ -80,11 +82,11 @@ def plan(run: Run, options: Options) -> pa.Table:
     if not stage.done:
         rows = drawn[0] if drawn else _choose(run, generator, prompts, options)
         if drawn:
-            rows = _with_seeds(rows, drawn[1].table)
+            draws = drawn[1].table.select(["prompt_id", "seed"]).to_pylist()
+            rows = _with_seeds(rows, [(row["prompt_id"], row["seed"]) for row in draws])
             write_table(draws_path, drawn[1].table)
         elif generator.listing is None:
-            for row in rows:
-                row["seeds"] = [seed_of(options.seed, row["prompt"], number) for number in range(generations)]
+            rows = _with_seeds(rows, _equally(run, rows, generations, options))
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         write_table(path, table)
         stage.finish(len(table), [path, *([draws_path] if drawn else [])], prompts_file=lines)
@@ -121,13 +123,14 @@ def _draw(
     run: Run, generator: Generator, prompts: list[dict[str, Any]] | None, options: Options
 ) -> tuple[list[dict[str, Any]], Draws]:
     """Choose all prompts that can be asked, and draw as many rounds as the verdicts so far allow."""
-    goal = Goal(options.budget, options.precision, options.confidence)
+    goal = Goal(options.budget, options.precision, options.confidence, options.control_images)
     rows = _choose(run, generator, prompts, options)
     # Images of other settings say nothing of what these give back.
     begun = digest(run.manifest["stages"].get("generate", {}).get("options")) == digest(generator.settings)
     verdicts = _verdicts(run, rows) if begun else {}
     if not begun:
-        announce(goal, measure_pace(generator, rows[0]["prompt"], options.budget))
+        pictures = sum(row["role"] == "control" for row in rows)
+        announce(goal, measure_pace(generator, rows[0]["prompt"], options.budget), pictures)
     drawn = draw_rounds(rows, verdicts, goal, options.seed, seed_of)
     if verdicts:
         low, high = drawn.interval
@@ -163,12 +166,30 @@ def _verdicts(run: Run, rows: list[dict[str, Any]]) -> Verdicts:
     return found
 
 
-def _with_seeds(rows: list[dict[str, Any]], draws: pa.Table) -> list[dict[str, Any]]:
-    """Return the rows that were drawn, in the order of their first draw, with their seeds."""
+def _equally(run: Run, rows: list[dict[str, Any]], generations: int, options: Options) -> list[tuple[str, int]]:
+    """List (prompt_id, seed) of as many images for each prompt, and of as many of the controls as they need."""
+    asked, controls = ([row for row in rows if (row["role"] == "control") == control] for control in (False, True))
+    images = options.control_images
+    if images is None:
+        scale = max(1.0, len(read_pictures(run)) / max(1, len(read_control_pictures(run))))
+        images = images_of_controls(generations * len(asked), len(controls), options.false_positive_rate, scale)
+    numbers = Counter[str]()
+    draws = []
+    for row in [row for row in asked for _ in range(generations)] + in_turn(controls, images):
+        draws.append((row["prompt_id"], seed_of(options.seed, row["prompt"], numbers[row["prompt_id"]])))
+        numbers[row["prompt_id"]] += 1
+    return draws
+
+
+def _with_seeds(rows: list[dict[str, Any]], draws: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Return one row for each prompt of which images were drawn, in the order of their first, with their seeds."""
     by_id = {row["prompt_id"]: row for row in rows}
+    weights = weights_of([row for row in rows if row["role"] == "control"], Counter(name for name, _ in draws))
     found: dict[str, dict[str, Any]] = {}
-    for name, seed in zip(draws["prompt_id"].to_pylist(), draws["seed"].to_pylist(), strict=True):
-        found.setdefault(name, by_id[name] | {"seeds": []})["seeds"].append(seed)
+    for name, seed in draws:
+        if name not in found:
+            found[name] = by_id[name] | {"seeds": [], "weight": weights.get(name, by_id[name]["weight"])}
+        found[name]["seeds"].append(seed)
     return list(found.values())
 
 
@@ -208,10 +229,10 @@ def _choose(
     pictures = read_pictures(run).to_pylist()
     references = _by_caption(pictures)
     known = {caption for picture in pictures for caption in picture["captions"]}
-    controls = readable(read_collection(run, "controls"))["caption"].to_pylist()
-    control_weights = Counter(caption for caption in controls if caption and caption not in known)
+    captions = [caption for texts in read_control_pictures(run)["captions"].to_pylist() for caption in texts[:1]]
+    controls = [caption for caption in captions if caption not in known]
     if generator.listing is not None:
-        return _listed(generator.listing, references, control_weights)
+        return _listed(generator.listing, references, Counter(controls))
     if prompts is not None:
         rows = [_user_row(each, references) for each in prompts]
     else:
@@ -226,9 +247,9 @@ def _choose(
     if len(rows) < len(references) and prompts is None:
         log.info("plan: %d of %d captions, the most duplicated first (--max-prompts)", len(rows), len(references))
     chosen = {row["prompt"] for row in rows}
-    others = sorted(caption for caption in control_weights if caption not in chosen)
-    for caption in _sample(others, options.max_control_prompts, options.seed):
-        rows.append(_row(caption, "control", "control", None, float(control_weights[caption])))
+    # A row a picture: they take turns, and a caption of several is asked for as often as it has pictures.
+    others = sorted(caption for caption in controls if caption not in chosen)
+    rows += [_row(caption, "control", "control", None, 1.0) for caption in _sample(others, len(others), options.seed)]
     return rows
 
 

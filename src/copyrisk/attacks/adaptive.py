@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from copyrisk.attacks.controls import images_of_controls, in_turn, turns_of_controls
 from copyrisk.errors import UserError
 from copyrisk.run import digest, log
 
 FIRST_ROUND = 64
 GROWTH = 0.5
 """Images of the first round, and of each later one as a share of all before it."""
-CONTROL_TURN = 5
-"""Every so manyth image is of a control's caption, where there are controls."""
-
 TERMS = ("ratio", "centre", "bottom", "top")
 SCHEMA = pa.schema(
     [
@@ -46,11 +44,15 @@ Verdicts = Mapping[tuple[str, int], bool | None]
 
 @dataclass(frozen=True)
 class Goal:
-    """When to stop: after `budget` images, or when the interval reaches no further than `precision` to either side."""
+    """When to stop: after `budget` images, or when the interval reaches no further than `precision` to either side.
+
+    controls: how many of the images are of controls at most; where it is None, as many as controls need.
+    """
 
     budget: int | None
     precision: float | None
     confidence: float
+    controls: int | None = None
 
     def reached(self, images: int, interval: tuple[float, float]) -> bool:
         """Say whether to stop after so many images."""
@@ -86,7 +88,8 @@ def draw_rounds(
 ) -> Draws:
     """Draw round after round from the rows of the plan, as far as the verdicts go, or up to the goal.
 
-    rows: all prompts that can be asked, with their weights; those of the role `control` are drawn beside the others.
+    rows: all prompts that can be asked, with their weights; those of the role `control`, one row a picture, take turns
+    beside the others.
     """
     # The stage `rates` comes after this one, so its package cannot be imported before this one is complete.
     from copyrisk.rates.allocation import Population, Tally, propose, stream
@@ -98,7 +101,7 @@ def draw_rounds(
     weights = np.array([row["weight"] for row in asked])
     population = Population(weights / weights.sum(), np.array([strata[row["stratum"]] for row in asked]))
     tally, numbers, tables, values = Tally.empty(population), Counter[str](), [SCHEMA.empty_table()], []
-    images = 0
+    images = turned = 0
     interval = (0.0, 1.0)
     for number in count():
         if goal.reached(images, interval):
@@ -107,12 +110,13 @@ def draw_rounds(
         size = size if goal.budget is None else min(size, goal.budget - images)
         # One stream of random numbers a round: a round that the budget cut short begins like the whole one.
         uniforms = np.random.default_rng([seed, number]).random((size, 2))
-        turns = np.arange(size) % CONTROL_TURN == CONTROL_TURN - 1 if controls else np.zeros(size, bool)
+        turns = turns_of_controls(images, size, len(controls), goal.controls)
         proposal = propose(population, tally)
         prompts = proposal.draw(uniforms[~turns])
         chosen = np.empty(size, object)
         chosen[~turns] = [asked[prompt] for prompt in prompts]
-        chosen[turns] = _draw_controls(controls, uniforms[turns, 1])
+        chosen[turns] = in_turn(controls, int(turns.sum()), turned)
+        turned += int(turns.sum())
         keys = []
         for row in chosen:
             keys.append((row["prompt_id"], seed_of(seed, row["prompt"], numbers[row["prompt_id"]])))
@@ -138,12 +142,19 @@ def draw_rounds(
     raise AssertionError("unreachable: the loop above has no end of its own")
 
 
-def announce(goal: Goal, pace: float) -> None:
-    """Say before the first image how many the goal takes, and how long that is at a pace in images a second."""
+def announce(goal: Goal, pace: float, pictures: int = 0) -> None:
+    """Say before the first image how many the goal takes, and how long that is at a pace in images a second.
+
+    pictures: how many different ones the controls show; the images of theirs are counted too.
+    """
     from copyrisk.rates.allocation import images_needed
 
     if goal.precision is not None:
-        wanted = {rate: images_needed(goal.precision, rate, goal.confidence) for rate in (0.0, 0.01, 0.1)}
+        own = {rate: images_needed(goal.precision, rate, goal.confidence) for rate in (0.0, 0.01, 0.1)}
+        wanted = {
+            rate: images + min(images_of_controls(images, pictures) if goal.controls is None else goal.controls, images)
+            for rate, images in own.items()
+        }
         log.info(
             "plan: ±%g %% takes at most about %s images if none is a copy (%s), %s if 1 %% are (%s), %s if 10 %% are "
             "(%s); fewer where few prompts make all the copies",
@@ -160,14 +171,6 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _draw_controls(controls: Rows, uniforms: Any) -> Rows:
-    if not len(uniforms):
-        return []
-    steps = np.cumsum([row["weight"] for row in controls])
-    places = np.searchsorted(steps / steps[-1], uniforms, side="right")
-    return [controls[place] for place in np.minimum(places, len(controls) - 1)]
 
 
 def _table(number: int, chosen: Any, keys: list[tuple[str, int]], asked: Any, terms: Mapping[str, Any]) -> pa.Table:

@@ -21,7 +21,7 @@ Exit codes: 0 no copy, 1 a copy or a partial copy, 2 an image that cannot be rea
 """
 
 
-@click.command("check", epilog=EPILOG)
+@click.command("check", short_help="Check whether images, or parts of them, are copies.", epilog=EPILOG)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--index", "index", required=True, type=click.Path(path_type=Path), help="What must not be copied.")
 @click.option("--evidence", type=click.Path(path_type=Path), help="A folder for pictures that show the copies found.")

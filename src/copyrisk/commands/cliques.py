@@ -10,7 +10,7 @@ from copyrisk.commands.shared import with_options
 from copyrisk.options import CliquesOptions, of
 
 
-@click.command("cliques")
+@click.command("cliques", short_help="Find memorized prompts without any reference.")
 @click.argument("folder")
 @with_options(of(CliquesOptions), CliquesOptions)
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")

@@ -11,7 +11,7 @@ from copyrisk.errors import UserError
 from copyrisk.options import DuplicatesOptions, Options, flag, of
 
 
-@click.command("duplicates")
+@click.command("duplicates", short_help="Find which images are the same, in one collection or two.")
 @click.argument("collection", required=False)
 @with_options(of(DuplicatesOptions), DuplicatesOptions)
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")

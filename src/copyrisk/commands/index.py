@@ -36,7 +36,7 @@ A stage of an audit, on the run folder --out:
 """
 
 
-@click.group("index", cls=_Group, help=HELP)
+@click.group("index", cls=_Group, help=HELP, short_help="Describe images once, to search them from then on.")
 def group() -> None:  # noqa: D103 - its help is that of the command below
     pass
 

@@ -10,6 +10,30 @@ import click
 from copyrisk.options import flag
 
 
+class Sections(click.Group):
+    """A group whose help lists its commands under headings; those that `sections` lacks come last."""
+
+    def __init__(self, *args: Any, sections: dict[str, tuple[str, ...]], **kwargs: Any):
+        """sections: the names of the commands under each heading, in their order."""
+        super().__init__(*args, **kwargs)
+        self.sections = sections
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one definition list a heading."""
+        known = {name for names in self.sections.values() for name in names}
+        others = tuple(name for name in self.list_commands(ctx) if name not in known)
+        # One width of names for all lists, as wide as click makes that of a single one.
+        width = max(map(len, self.commands))
+        for heading, names in {**self.sections, "Other commands": others}.items():
+            rows = [
+                (name.ljust(width), self.commands[name].get_short_help_str(formatter.width - 6 - width))
+                for name in names
+            ]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
 def with_options(chosen: list["Field[Any]"], cls: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make click options of dataclass fields."""
     hints = get_type_hints(cls)

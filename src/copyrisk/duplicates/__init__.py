@@ -3,37 +3,50 @@
 Table `duplicates`, one row a readable reference: `id`, `cluster` (the id of the picture at its centre), `multiplicity`
 (how many references the cluster holds, this one included), `distance` to the centre and `caption`. Table `pictures`,
 one row a cluster: `cluster`, `multiplicity`, `captions` (the different ones, the most frequent first) and `radius` (the
-largest distance in the cluster to its centre).
+largest distance in the cluster to its centre). Table `control_pictures`, the same of the controls, without those that
+are near-duplicates of a reference: the model may have seen them after all.
 """
 
 from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from copyrisk.descriptors import open_descriptor, trait
 from copyrisk.duplicates.clusters import star_clusters
 from copyrisk.duplicates.images import first_of, hashes_of
 from copyrisk.files import read_table, write_table
 from copyrisk.index import descriptors_of, read_collection, readable
-from copyrisk.index.search import Integers, Rows, pairs_within
+from copyrisk.index.search import Integers, Metric, Rows, nearest, pairs_within
 from copyrisk.options import Options
-from copyrisk.run import Run
+from copyrisk.run import Run, log
 
 
 def duplicates(run: Run, options: Options) -> pa.Table:
-    """Group the references into pictures; return the table `duplicates`."""
+    """Group the references into pictures, and the controls; return the table `duplicates`."""
     stage = run.begin(
         "duplicates",
         options={"duplicate_distance": options.duplicate_distance},
         after=("index",),
-        outputs=("duplicates.parquet", "pictures.parquet"),
+        outputs=("duplicates.parquet", "pictures.parquet", "control_pictures.parquet"),
     )
     path = run.folder / "duplicates.parquet"
     if not stage.done:
-        table = group(readable(read_collection(run, "references")), options.duplicate_distance)
-        write_table(path, table)
-        write_table(run.folder / "pictures.parquet", pictures(table))
-        stage.finish(len(table), [path, run.folder / "pictures.parquet"])
+        references, controls = (readable(read_collection(run, name)) for name in ("references", "controls"))
+        table = group(references, options.duplicate_distance)
+        found = pictures(table)
+        centres = references.filter(pc.is_in(references["id"], value_set=found["cluster"]))
+        metric = trait(open_descriptor(run.record("index")["options"]["descriptor"]), "metric")
+        kept = unseen(controls, centres, options.duplicate_distance, metric)
+        tables = {
+            path: table,
+            run.folder / "pictures.parquet": found,
+            run.folder / "control_pictures.parquet": pictures(group(kept, options.duplicate_distance)),
+        }
+        for target, content in tables.items():
+            write_table(target, content)
+        stage.finish(len(table), tables, control_pictures_dropped=len(controls) - len(kept))
     return read_table(path)
 
 
@@ -41,6 +54,21 @@ def read_pictures(run: Run) -> pa.Table:
     """Return the table `pictures` of a run."""
     run.record("duplicates")
     return read_table(run.folder / "pictures.parquet")
+
+
+def read_control_pictures(run: Run) -> pa.Table:
+    """Return the table `control_pictures` of a run."""
+    run.record("duplicates")
+    return read_table(run.folder / "control_pictures.parquet")
+
+
+def unseen(controls: pa.Table, references: pa.Table, limit: float, metric: Metric) -> pa.Table:
+    """Return the controls of which no reference is a near-duplicate, at most `limit` away."""
+    near = nearest(descriptors_of(controls), descriptors_of(references), metric=metric)
+    dropped = near.distances[:, 0] <= limit
+    if dropped.any():
+        log.warning("duplicates: %d controls are near-duplicates of references and are left out", dropped.sum())
+    return controls.filter(pa.array(~dropped))
 
 
 def group(references: pa.Table, limit: float) -> pa.Table:

@@ -134,7 +134,7 @@ def _match_all(
             rows = np.array([described[position]["descriptor"] for position in good], against.references.rows.dtype)
             proportions = [described[position]["width"] / described[position]["height"] for position in good]
             images = Sized(rows.reshape(-1, descriptor.dimensions), np.array(proportions))
-            found = _compare(generations.take(good), images, test, against, workers)
+            found = _compare(generations.take(pa.array(good, pa.int64())), images, test, against, workers)
             facts = {b"generations": ids, b"threshold": repr(test.threshold).encode()}
             write_table(target, found.replace_schema_metadata(facts))
             progress.update(len(generations))
@@ -145,20 +145,24 @@ def _calibrate(run: Run, test: Test, against: Against, rate: float) -> Calibrati
     if len(against.control_ids):
         matches = read_shards(run.folder / "matches")
         frame = (SCHEMA.empty_table() if matches is None else matches).to_pandas()
-        plan = read_table(run.folder / "plan.parquet", ["prompt_id", "role"]).to_pandas()
-        frame = frame.merge(plan, on="prompt_id")
+        plan = read_table(run.folder / "plan.parquet", ["prompt_id", "role", "weight", "seeds"]).to_pandas()
+        # The run may hold more images, from an earlier plan.
+        plan = plan.explode("seeds").rename(columns={"seeds": "seed"}).astype({"seed": "int64"})
+        frame = frame.merge(plan, on=["prompt_id", "seed"])
         # Generations from the controls' own captions are the sharpest case, as for the rate of controls.
+        shares: Any = 1.0
         if (frame["role"] == "control").any():
             frame = frame[frame["role"] == "control"]
+            shares = frame["weight"]
         alone = frame["role"].eq("unconditional").all()
         statistics, units = frame["control_statistic"], frame["generation_id" if alone else "prompt_id"]
         scale, source = max(1.0, len(against.ids) / len(against.control_ids)), "controls"
     else:
         statistics = pd.Series(_among_references(test, against.references))
-        units, scale, source = pd.Series(range(len(statistics))), 2.0, "references"
+        units, scale, source, shares = pd.Series(range(len(statistics))), 2.0, "references", 1.0
     if len(statistics) == 0:
         raise UserError("--false-positive-rate: there is nothing to read the threshold off. Give --controls.")
-    found = calibrate(statistics, units, rate, scale, source)
+    found = calibrate(statistics, units, rate, scale, source, shares=shares)
     if not found.reached:
         log.warning(
             "match: %d %s allow no false-positive rate below %.2g, and --false-positive-rate is %g. The threshold lies "

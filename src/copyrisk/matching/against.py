@@ -6,16 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from copyrisk.duplicates import read_pictures
+from copyrisk.duplicates import read_control_pictures, read_pictures
 from copyrisk.index import descriptors_of, read_collection, readable
-from copyrisk.index.search import Metric, nearest
+from copyrisk.index.search import Metric
 from copyrisk.matching.verdict_test import Sized
-from copyrisk.run import Run, log
+from copyrisk.run import Run
 
 
 @dataclass(frozen=True)
 class Against:
-    """One row a different picture, one a control: ids, and descriptors with proportions.
+    """One row a different picture, of references and of controls: ids, and descriptors with proportions.
 
     dropped: controls that are near-duplicates of references, so the model may have seen them after all.
     """
@@ -33,15 +33,10 @@ class Against:
         references = readable(read_collection(run, "references"))
         references = references.filter(pc.is_in(references["id"], value_set=read_pictures(run)["cluster"]))
         controls = readable(read_collection(run, "controls"))
-        found = sized(references)
-        limit = run.record("duplicates")["options"]["duplicate_distance"]
-        unseen = nearest(descriptors_of(controls), found.rows, metric=metric).distances[:, 0] > limit
-        dropped = int((~unseen).sum())
-        if dropped:
-            log.warning("match: %d controls are near-duplicates of references and are left out", dropped)
-        controls = controls.filter(pa.array(unseen))
+        controls = controls.filter(pc.is_in(controls["id"], value_set=read_control_pictures(run)["cluster"]))
         ids = (table["id"].combine_chunks().cast(pa.string()) for table in (references, controls))
-        return cls(next(ids), found, next(ids), sized(controls), dropped, metric)
+        dropped = run.record("duplicates")["control_pictures_dropped"]
+        return cls(next(ids), sized(references), next(ids), sized(controls), dropped, metric)
 
 
 def sized(table: pa.Table) -> Sized:

@@ -3,8 +3,9 @@
 A statistic of at most the threshold is a copy, and controls are never copied: what passes among them passes by
 accident. The threshold lies just below the k-th smallest statistic of n, with k the largest for which k / (n + 1) is at
 most the requested rate. If the next generation is like these, it passes by accident with at most that probability
-(split conformal prediction: Vovk, Gammerman and Shafer 2005, section 4.2). Prompts count alike: each of the m
-generations of one prompt has the weight 1 / m, and n is the number of generations of average weight.
+(split conformal prediction: Vovk, Gammerman and Shafer 2005, section 4.2). Prompts count as in the rate of the
+controls: each of the m generations of a prompt of weight w has the weight w / m, and n is the number of generations of
+average weight.
 """
 
 from dataclasses import dataclass
@@ -46,35 +47,43 @@ class Calibration:
 
 
 def calibrate(
-    statistics: ArrayLike, units: ArrayLike, rate: float, scale: float, source: str, confidence: float = 0.95
+    statistics: ArrayLike,
+    units: ArrayLike,
+    rate: float,
+    scale: float,
+    source: str,
+    confidence: float = 0.95,
+    shares: ArrayLike = 1.0,
 ) -> Calibration:
     """Find the threshold for a false-positive rate `rate` a generation.
 
     statistics: (n,), of the nearest control of each generation, n at least 1; units: (n,), which prompt each is of;
-    scale: how many times more references than controls there are to be like by accident, at least 1.
+    scale: how many times more references than controls there are to be like by accident, at least 1; shares: (n,), the
+    weight of each one's prompt, alike where they are not given.
     """
     values = np.asarray(statistics, float)
+    share = np.broadcast_to(np.asarray(shares, float), values.shape)
     _, unit = np.unique(np.asarray(units), return_inverse=True)
     unit = unit.reshape(-1)
     order = np.argsort(values, kind="stable")
-    values, unit = values[order], unit[order]
+    values, unit, share = values[order], unit[order], share[order]
     sizes = np.bincount(unit)
-    weights = 1 / sizes[unit]
+    weights = share / sizes[unit]
     # One more generation of average weight, which may be the smallest of all.
-    one = len(sizes) / len(values)
-    share = rate / scale
+    one = float(weights.mean())
+    allowed = rate / scale
     generator = np.random.default_rng(SEED)
     draws = generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=RESAMPLES)
-    resampled = [_threshold(values, weights * drawn[unit], one, share) for drawn in draws]
+    resampled = [_threshold(values, weights * drawn[unit], one, allowed) for drawn in draws]
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail], method="nearest")
     return Calibration(
-        threshold=_threshold(values, weights, one, share),
+        threshold=_threshold(values, weights, one, allowed),
         low=float(low),
         high=float(high),
         confidence=confidence,
         requested=rate,
-        smallest=min(1.0, scale * float(weights[0]) / (len(sizes) + one)),
+        smallest=min(1.0, scale * float(weights[0] / (weights.sum() + one))),
         statistics=len(values),
         units=len(sizes),
         source=source,

@@ -28,7 +28,6 @@ from copyrisk.generators import read_withheld
 from copyrisk.matching import COPIES, read_matches
 from copyrisk.options import Options
 from copyrisk.rates.drawn import (
-    control_rate_of_draws,
     ends_of_draws,
     rate_of_hits,
     rates_of_draws,
@@ -308,9 +307,8 @@ class Counted:
         """
         if not len(self.matches) or self.matches["control"].isna().all():
             return None
-        if self.draws is not None and (self.draws["role"] == "control").any():
-            return control_rate_of_draws(self.draws, self.matches, self.confidence)
-        if (self.prompts["role"] == "unconditional").all() or self.draws is not None:
+        alone = self.draws is not None or (self.prompts["role"] == "unconditional").all()
+        if alone and not (self.prompts["role"] == "control").any():
             hits = self.matches["control_verdict"].eq("copy")
             return binomial_rate(int(hits.sum()), len(hits), "generations", self.confidence)
         return clustered_rate(self._control_sample(), self.confidence)

@@ -10,7 +10,7 @@ from copyrisk.matching import COPIES
 from copyrisk.rates.allocation import stream
 from copyrisk.rates.anytime import Stream, anytime_interval, of_stream
 from copyrisk.rates.ends import Ends, Floats
-from copyrisk.rates.intervals import Rate, binomial_rate
+from copyrisk.rates.intervals import Rate
 
 
 def rates_of_draws(draws: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> dict[str, Rate]:
@@ -47,15 +47,6 @@ def shown_ends(none: Ends, all_: Ends) -> Ends:
     """Return the ends that belong to `shown_rate`."""
     share = 1 - (all_.estimate - none.estimate)
     return Ends(min(max(none.estimate / share if share > 0 else 0.0, 0.0), 1.0), none.low, all_.high)
-
-
-def control_rate_of_draws(draws: pd.DataFrame, matches: pd.DataFrame, confidence: float) -> Rate | None:
-    """Return how often a drawn control came back: their number does not depend on what they gave. None without any."""
-    outcomes = matches[["prompt_id", "seed", "control_verdict"]]
-    seen = draws[draws["role"] == "control"].merge(outcomes, on=["prompt_id", "seed"])
-    if not len(seen) or seen["control_verdict"].isna().all():
-        return None
-    return binomial_rate(int(seen["control_verdict"].eq("copy").sum()), len(seen), "generations", confidence)
 
 
 def rate_of_hits(hits: Floats, confidence: float) -> Rate:

@@ -36,9 +36,11 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
             "way. How often the test fires by accident is therefore unknown. Give --controls."
         )
     elif facts["answer"]["verdict"] == "noise" and not controls["successes"]:
+        # While each has one image at most, there may be controls that have none.
+        more = "Raise --control-images, or give more" if controls["trials"] == controls["units"] else "Give more"
         found.append(
             f"The control group is too small: {controls['units']:,} {controls['unit']} without a hit still allow a "
-            f"rate of {percent(controls['high'], 'up')}. Give more controls."
+            f"rate of {percent(controls['high'], 'up')}. {more} controls."
         )
     if controls is not None and scale > 1.5:
         found.append(

@@ -254,14 +254,17 @@ def _command(run: Run) -> str:
     words = ["copyrisk", "audit", "--model", run.manifest["model"]["specifier"]]
     for name, path in run.manifest["collections"].items():
         words += [flag(name), path]
+    # An option that two stages use stands in the records of both.
+    given: dict[str, Any] = {}
     for stage in STAGES[:-1]:
         record = run.record(stage)
-        for name, value in {**record["options"], **record.get("extent", {})}.items():
-            option = "steps" if name == "num_inference_steps" else name
-            # A generator's settings can hold more than what is an option here.
-            if value is not None and value is not False and option in known:
-                for each in value if isinstance(value, list) else [value]:
-                    words += [flag(option)] if each is True else [flag(option), str(each)]
+        given |= {**record["options"], **record.get("extent", {})}
+    for name, value in given.items():
+        option = "steps" if name == "num_inference_steps" else name
+        # A generator's settings can hold more than what is an option here.
+        if value is not None and value is not False and option in known:
+            for each in value if isinstance(value, list) else [value]:
+                words += [flag(option)] if each is True else [flag(option), str(each)]
     return shlex.join(words)
 
 

@@ -42,7 +42,6 @@ def audit_testbed(testbed: Testbed, run: Path, seed: int) -> Audit:
         test="ratio",
         generations=16,
         max_prompts=200,
-        max_control_prompts=400,
         seed=seed,
         out=run,
     )
