@@ -407,11 +407,6 @@ def test_the_report_s_command_holds_only_options_and_those_that_were_used(world:
     assert "--steps 7" in commands[2]
 
 
-def test_images_that_exist_already_cannot_be_drawn(world: Path) -> None:
-    with pytest.raises(UserError, match=r"--budget, --precision: the images of folder:.* exist already"):
-        copyrisk.audit(model="folder:references", references="references", budget=10, out="run")
-
-
 def test_the_references_may_be_a_path(world: Path) -> None:
     result = audit(world, references=world / "references", controls=world / "controls", generations=2)
     assert result.facts["counts"]["references"] == 8
@@ -513,13 +508,6 @@ def test_going_back_to_a_given_threshold_gives_what_a_fresh_run_gives(world: Pat
     again = audit(world)
     fresh = audit(world, out="fresh")
     assert again.matches.equals(fresh.matches) and again.rates == fresh.rates
-
-
-def test_a_found_threshold_and_a_given_one_or_a_budget_do_not_go_together(world: Path) -> None:
-    with pytest.raises(UserError, match="leave one of them out"):
-        audit(world, false_positive_rate=0.01, threshold=0.1)
-    with pytest.raises(UserError, match="in a run of its own"):
-        audit(world, false_positive_rate=0.01, budget=100)
 
 
 def test_the_test_verdict_finds_a_part_and_shows_where(world: Path) -> None:

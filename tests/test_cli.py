@@ -164,7 +164,7 @@ def test_the_command_in_the_report_repeats_the_run(world: Path, monkeypatch: pyt
         ("audit --model {maker} --references one --test ratio", "at least two different references"),
         ("audit --model folder:references --references references --steps 5", "--steps is a setting of diffusers"),
         ("audit --model {maker} --references references --height 64", "--height is a setting of diffusers pipelines"),
-        ("audit --model folder:references --references references --budget 5", "--budget, --precision: the images"),
+        ("audit --model folder:references --references references --budget 5", "--budget: the images"),
         ("audit --model {maker} --references references --budget 5 --generations 2", "--generations says how many"),
         ("audit --model {maker} --references references --budget 0", "--budget is 0"),
         ("audit --model {maker} --references references --precision 0.6", "--precision is 0.6"),

@@ -11,6 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from copyrisk.combinations import refuse_options
 from copyrisk.errors import UserError
 
 DESCRIPTOR = "photo"
@@ -175,25 +176,9 @@ class Options:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
         _check(self)
-        if self.false_positive_rate is not None and self.threshold is not None:
-            raise UserError(
-                "--false-positive-rate finds the threshold and --threshold gives it: leave one of them out."
-            )
-        if self.adaptive and self.false_positive_rate is not None:
-            raise UserError(
-                "--false-positive-rate needs all images before the first verdict, and --budget and --precision choose "
-                "images by verdicts. Find the threshold in a run of its own and give it as --threshold."
-            )
-        if self.adaptive and self.generations is not None:
-            raise UserError(
-                "--generations says how many images each prompt gets, and --budget and --precision let the "
-                "results decide. Leave one of them out."
-            )
-        if self.budget is not None and self.control_images is not None and 2 * self.control_images > self.budget:
-            raise UserError(
-                f"--control-images {self.control_images} is more than half of --budget {self.budget}, of which every "
-                "second image at most is of a control. Raise the budget, or give fewer."
-            )
+        if self.sensitivity is not None:
+            read_count(self.sensitivity, "--sensitivity")
+        refuse_options(self)
 
     @property
     def adaptive(self) -> bool:
@@ -339,6 +324,14 @@ def numbers(text: str, option: str) -> list[int]:
     if not all(part.isdigit() and int(part) > 0 for part in parts):
         raise UserError(f"{option} is '{text}'; give whole numbers from 1 up, separated by commas, as in 1,2,4.")
     return sorted({int(part) for part in parts})
+
+
+def read_count(text: str, option: str) -> tuple[int, int]:
+    """Read `K/N`, as in 188/200; raise UserError otherwise."""
+    found = [part.strip() for part in text.split("/")]
+    if len(found) != 2 or not all(part.isdigit() for part in found) or not 0 <= int(found[0]) <= int(found[1]) > 0:
+        raise UserError(f"{option} is '{text}'; give what was found of what there was, as in 188/200.")
+    return int(found[0]), int(found[1])
 
 
 def of_stage(stage: str) -> list["Field[Any]"]:

@@ -17,12 +17,11 @@ from copyrisk import duplicates as duplicates_room
 from copyrisk import index as index_room
 from copyrisk import rates as rates_room
 from copyrisk import report as report_room
-from copyrisk.attacks.prompts import read_prompts
 from copyrisk.chatter import chatter_to
-from copyrisk.descriptors import open_descriptor
+from copyrisk.chosen import Chosen
+from copyrisk.combinations import refuse, refuse_pictures
 from copyrisk.files import read_table
-from copyrisk.matching.tests import open_test
-from copyrisk.options import Options, flat
+from copyrisk.options import STAGES, Options, flat
 from copyrisk.rates.intervals import Rate
 from copyrisk.run import Run
 
@@ -74,13 +73,16 @@ def _audit(options: Options) -> Audit:
     Raises UserError where an input is bad; what was done before stays in the run folder, and the same call goes on from
     there.
     """
-    _check(options)
+    chosen = Chosen(options)
+    refuse(chosen, STAGES)
     with Run.open(options.out) as run, chatter_to(run.chatter):
-        index_room.index(run, options)
-        duplicates_room.duplicates(run, options)
-        _plan_and_match(run, options)
-        rates_room.rates(run, options)
-        report_room.report(run, options)
+        index_room.index(run, chosen)
+        duplicates_room.duplicates(run, chosen)
+        pictures, controls = duplicates_room.read_pictures(run), duplicates_room.read_control_pictures(run)
+        refuse_pictures(chosen, len(pictures), len(controls))
+        _plan_and_match(run, chosen)
+        rates_room.rates(run, chosen)
+        report_room.report(run, chosen)
         return Audit(
             folder=run.folder,
             facts=report_room.read_facts(run),
@@ -88,40 +90,34 @@ def _audit(options: Options) -> Audit:
             references=index_room.read_collection(run, "references"),
             controls=index_room.read_collection(run, "controls"),
             duplicates=read_table(run.folder / "duplicates.parquet"),
-            pictures=duplicates_room.read_pictures(run),
+            pictures=pictures,
             plan=attacks.read_plan(run),
             matches=matching.read_matches(run),
             prompts=read_table(run.folder / "prompts.parquet"),
         )
 
 
-def _plan_and_match(run: Run, options: Options) -> None:
+def _plan_and_match(run: Run, chosen: Chosen) -> None:
     """Plan, generate and match; where the results decide what to draw next, until they ask for nothing more."""
     planned = None
     try:
-        attacks.plan(run, options)
+        attacks.plan(run, chosen)
         while planned != (planned := run.record("plan")["key"]):
-            generators.generate(run, options)
-            matching.match(run, options)
-            if options.adaptive:
-                attacks.plan(run, options)
+            generators.generate(run, chosen)
+            matching.match(run, chosen)
+            if chosen.options.adaptive:
+                attacks.plan(run, chosen)
     finally:
         generators.release()
 
 
-def _check(options: Options) -> None:
-    """Find out at once what would otherwise stop the audit after hours."""
-    generators.open_generator(options)
-    open_test(options.test, options.threshold, open_descriptor(options.descriptor))
-    if options.prompts is not None:
-        read_prompts(options.prompts, options.strata)
-
-
-def _in_run(stage: Callable[[Run, Options], R]) -> Callable[[Options], R]:
+def _in_run(stage: Callable[[Run, Chosen], R]) -> Callable[[Options], R]:
     @wraps(stage)
     def call(options: Options) -> R:
         with Run.open(options.out) as run, chatter_to(run.chatter):
-            return stage(run, options)
+            chosen = Chosen(options) if stage.__name__ == "index" else Chosen.of_run(options, run)
+            refuse(chosen, [stage.__name__])
+            return stage(run, chosen)
 
     return call
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from copyrisk.attacks import SCHEMA, plan, prompt_id, read_plan, seed_of
+from copyrisk.chosen import Chosen
 from copyrisk.duplicates import duplicates
 from copyrisk.errors import UserError
 from copyrisk.index import index
@@ -50,8 +51,8 @@ def planned(
         }
         with Run.open(tmp_path / "run") as run:
             for stage in (index, duplicates):
-                stage(run, Options(**given))
-            table = plan(run, Options(**given))
+                stage(run, Chosen(Options(**given)))
+            table = plan(run, Chosen(Options(**given)))
             assert table.schema == SCHEMA
             assert read_plan(run) == table
         rows: list[dict[str, Any]] = table.to_pylist()
@@ -240,11 +241,6 @@ def test_strata_can_come_from_rules(planned: Planned, tmp_path: Path) -> None:
     assert [(row["prompt"], row["stratum"]) for row in rows] == [("a photo of Batman", "named"), ("a cat", "short")]
 
 
-def test_rules_without_a_prompts_file_are_refused(planned: Planned) -> None:
-    with pytest.raises(UserError, match=r"^--strata rules divides --prompts, which is not given"):
-        planned([(0, "a cat")], strata="rules")
-
-
 def test_a_changed_prompts_file_is_noticed(planned: Planned, tmp_path: Path) -> None:
     for text in ("a cat", "a dog"):
         (tmp_path / "prompts.txt").write_text(text)
@@ -255,12 +251,6 @@ def test_a_model_without_prompts_has_one_row_of_many_seeds(planned: Planned) -> 
     (row,) = planned([(0, "a cat")], [(1, "a dog")], model="unconditional", generations=None)
     assert (row["prompt"], row["role"], row["stratum"], row["weight"]) == ("", "unconditional", "all", 1.0)
     assert len(set(row["seeds"])) == 1000
-
-
-def test_prompts_for_a_model_that_takes_none_are_refused(planned: Planned, tmp_path: Path) -> None:
-    (tmp_path / "prompts.txt").write_text("a cat")
-    with pytest.raises(UserError, match=r"^--prompts: the model python:.*:unconditional takes no prompts"):
-        planned([(0, "")], model="unconditional", prompts=tmp_path / "prompts.txt")
 
 
 def test_images_made_elsewhere_are_sorted_into_references_controls_and_others(

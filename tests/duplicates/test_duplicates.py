@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from copyrisk.chosen import Chosen
 from copyrisk.duplicates import duplicates, group, pictures, read_control_pictures, read_pictures
 from copyrisk.errors import UserError
 from copyrisk.index import index
@@ -96,17 +97,17 @@ def test_the_stage_leaves_out_what_cannot_be_read(tmp_path: Path, picture: Calla
     for name, data in (("a.png", picture(0)), ("b.png", picture(0)), ("c.png", b"junk"), ("d.png", picture(1))):
         (tmp_path / name).write_bytes(data)
     with Run.open(tmp_path / "run") as run:
-        index(run, Options(references=str(tmp_path)))
-        assert clusters(duplicates(run, Options())) == {"a.png": "a.png", "b.png": "a.png", "d.png": "d.png"}
+        index(run, Chosen(Options(references=str(tmp_path))))
+        assert clusters(duplicates(run, Chosen(Options()))) == {"a.png": "a.png", "b.png": "a.png", "d.png": "d.png"}
         assert read_pictures(run)["multiplicity"].to_pylist() == [2, 1]
 
 
 def test_another_distance_groups_anew(tmp_path: Path, collection: Write) -> None:
     train = str(collection("train", [(0, ""), (1, "")]))
     with Run.open(tmp_path / "run") as run:
-        index(run, Options(references=train))
-        assert duplicates(run, Options(duplicate_distance=0.0))["multiplicity"].to_pylist() == [1, 1]
-        assert duplicates(run, Options(duplicate_distance=1.0))["multiplicity"].to_pylist() == [2, 2]
+        index(run, Chosen(Options(references=train)))
+        assert duplicates(run, Chosen(Options(duplicate_distance=0.0)))["multiplicity"].to_pylist() == [1, 1]
+        assert duplicates(run, Chosen(Options(duplicate_distance=1.0)))["multiplicity"].to_pylist() == [2, 2]
         assert read_pictures(run)["multiplicity"].to_pylist() == [2]
 
 
@@ -121,8 +122,9 @@ def test_controls_are_grouped_too_and_those_like_a_reference_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Run.open(tmp_path / "run") as run:
-        index(run, Options(references=grey(tmp_path / "r", 0, 100), controls=grey(tmp_path / "c", 2, 50, 99, 51, 200)))
-        duplicates(run, Options(duplicate_distance=2 / 255))
+        references, controls = grey(tmp_path / "r", 0, 100), grey(tmp_path / "c", 2, 50, 99, 51, 200)
+        index(run, Chosen(Options(references=references, controls=controls)))
+        duplicates(run, Chosen(Options(duplicate_distance=2 / 255)))
         found = read_control_pictures(run)
         assert run.record("duplicates")["control_pictures_dropped"] == 2
     assert list(zip(found["cluster"].to_pylist(), found["multiplicity"].to_pylist(), strict=True)) == [
@@ -134,12 +136,12 @@ def test_controls_are_grouped_too_and_those_like_a_reference_left_out(
 
 def test_without_controls_their_table_is_empty(tmp_path: Path) -> None:
     with Run.open(tmp_path / "run") as run:
-        index(run, Options(references=grey(tmp_path / "r", 0, 100)))
-        duplicates(run, Options())
+        index(run, Chosen(Options(references=grey(tmp_path / "r", 0, 100))))
+        duplicates(run, Chosen(Options()))
         assert read_control_pictures(run).num_rows == 0
         assert read_control_pictures(run).schema == read_pictures(run).schema
 
 
 def test_the_stage_comes_after_index(tmp_path: Path) -> None:
     with Run.open(tmp_path / "run") as run, pytest.raises(UserError, match="no finished 'index' yet"):
-        duplicates(run, Options())
+        duplicates(run, Chosen(Options()))

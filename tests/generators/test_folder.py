@@ -63,12 +63,6 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
         open_generator(Options(model=f"folder:{tmp_path}"))
 
 
-def test_prompts_cannot_be_chosen(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png")
-    with pytest.raises(UserError, match="--prompts cannot be used"):
-        open_generator(Options(model=f"folder:{tmp_path}", prompts=tmp_path / "prompts.txt"))
-
-
 @pytest.mark.parametrize("option", ["steps", "guidance_scale", "height", "width"])
 def test_settings_of_pipelines_are_refused(tmp_path: Path, option: str) -> None:
     picture(tmp_path / "a.png")

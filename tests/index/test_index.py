@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from copyrisk import index as room
+from copyrisk.chosen import Chosen
 from copyrisk.collections.decode import decode, decode_reduced
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.errors import UserError
@@ -25,7 +26,7 @@ def indexed(out: Path, references: Path | None, name: str = "references", **opti
     """Do the stage and return the table of references or controls."""
     given = {"references": str(references) if references else None, "descriptor": "pixels:8", **options}
     with Run.open(out) as run:
-        index(run, Options(out=out, **given))
+        index(run, Chosen(Options(out=out, **given)))
         return read_collection(run, name)
 
 

@@ -13,22 +13,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from copyrisk.attacks.adaptive import Draws, Goal, Verdicts, announce, draw_rounds
 from copyrisk.attacks.controls import images_of_controls, in_turn, weights_of
-from copyrisk.attacks.prompts import read_prompts
-from copyrisk.attacks.sample import draw_prompts
+from copyrisk.attacks.prompt_log import most_prompts
 from copyrisk.attacks.strata import stratum_of
+from copyrisk.chosen import Chosen
 from copyrisk.duplicates import read_control_pictures, read_pictures
 from copyrisk.errors import UserError
 from copyrisk.files import read_shards, read_table, write_table
-from copyrisk.generators import Generator, generation_shards, measure_pace, open_generator
+from copyrisk.generators import generation_shards, measure_pace
 from copyrisk.options import Options
 from copyrisk.run import Run, digest, log
 
-MAX_PROMPTS = 1000
-"""Prompts at most, where `--max-prompts` is not given and each gets the same number of images."""
 GENERATIONS = 16
 """Images a prompt, where `--generations` is not given."""
 UNCONDITIONAL_GENERATIONS = 1000
@@ -47,40 +44,35 @@ SCHEMA = pa.schema(
 )
 
 
-def plan(run: Run, options: Options) -> pa.Table:
+def plan(run: Run, chosen: Chosen) -> pa.Table:
     """Choose the prompts and seeds of a run; return the table `plan`.
 
-    Raises UserError where there is nothing to prompt the model with, or it takes no prompts and some are given.
+    Raises UserError where there is nothing to prompt the model with.
     """
-    generator = open_generator(options)
+    options, generator, prompts = chosen.options, chosen.generator, chosen.prompts
     run.claim_model(generator.specifier, generator.fingerprint, generator.conditional)
-    if options.prompts is not None and not generator.conditional:
-        raise UserError(f"--prompts: the model {generator.specifier} takes no prompts. Leave the option out.")
-    if options.adaptive and generator.listing is not None:
-        raise UserError(f"--budget, --precision: the images of {generator.specifier} exist already. Leave them out.")
-    prompts, lines = _prompts(options)
     generations = options.generations or (GENERATIONS if generator.conditional else UNCONDITIONAL_GENERATIONS)
-    drawn = _draw(run, generator, prompts, options) if options.adaptive else None
+    drawn = _draw(run, chosen) if options.adaptive else None
     stage = run.begin(
         "plan",
         options={
             "prompts": str(options.prompts) if options.prompts else None,
             "strata": options.strata,
-            "max_prompts": _most(options),
+            "max_prompts": most_prompts(options),
             "control_images": options.control_images,
             # A rate that the threshold is to be read off at takes so many controls, unless somebody says how many.
             "false_positive_rate": options.false_positive_rate if options.control_images is None else None,
             "generations": None if drawn or generator.listing is not None else generations,
             "seed": options.seed,
         },
-        inputs={"prompts": digest(prompts)},
+        inputs={"prompts": digest(prompts.rows if prompts else None)},
         after=("index", "duplicates"),
         extent=drawn[1].extent(options.budget, options.precision) if drawn else None,
         outputs=("plan.parquet", "draws.parquet"),
     )
     path, draws_path = run.folder / "plan.parquet", run.folder / "draws.parquet"
     if not stage.done:
-        rows = drawn[0] if drawn else _choose(run, generator, prompts, options)
+        rows = drawn[0] if drawn else _choose(run, chosen)
         if drawn:
             draws = drawn[1].table.select(["prompt_id", "seed"]).to_pylist()
             rows = _with_seeds(rows, [(row["prompt_id"], row["seed"]) for row in draws])
@@ -89,7 +81,8 @@ def plan(run: Run, options: Options) -> pa.Table:
             rows = _with_seeds(rows, _equally(run, rows, generations, options))
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         write_table(path, table)
-        stage.finish(len(table), [path, *([draws_path] if drawn else [])], prompts_file=lines)
+        paths = [path, draws_path] if drawn else [path]
+        stage.finish(len(table), paths, prompts_file=prompts.counts if prompts else None)
     return read_table(path)
 
 
@@ -119,12 +112,11 @@ def seed_of(seed: int, prompt: str, number: int) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big") >> 11
 
 
-def _draw(
-    run: Run, generator: Generator, prompts: list[dict[str, Any]] | None, options: Options
-) -> tuple[list[dict[str, Any]], Draws]:
+def _draw(run: Run, chosen: Chosen) -> tuple[list[dict[str, Any]], Draws]:
     """Choose all prompts that can be asked, and draw as many rounds as the verdicts so far allow."""
+    options, generator = chosen.options, chosen.generator
     goal = Goal(options.budget, options.precision, options.confidence, options.control_images)
-    rows = _choose(run, generator, prompts, options)
+    rows = _choose(run, chosen)
     # Images of other settings say nothing of what these give back.
     begun = digest(run.manifest["stages"].get("generate", {}).get("options")) == digest(generator.settings)
     verdicts = _verdicts(run, rows) if begun else {}
@@ -193,36 +185,8 @@ def _with_seeds(rows: list[dict[str, Any]], draws: list[tuple[str, int]]) -> lis
     return list(found.values())
 
 
-def _most(options: Options) -> int | None:
-    return options.max_prompts or (None if options.adaptive else MAX_PROMPTS)
-
-
-def _prompts(options: Options) -> tuple[list[dict[str, Any]] | None, dict[str, int] | None]:
-    """Read and sample the prompts file: its rows, and how many lines and prompts it has and how many were drawn."""
-    if options.prompts is None:
-        if options.strata != "column":
-            raise UserError(f"--strata {options.strata} divides --prompts, which is not given. Captions have strata.")
-        return None, None
-    log_of_prompts = read_prompts(options.prompts, options.strata)
-    drawn = draw_prompts(log_of_prompts, _most(options) or len(log_of_prompts), options.seed)
-    lines = {
-        "lines": int(pc.sum(log_of_prompts["lines"]).as_py()),
-        "prompts": len(log_of_prompts),
-        "drawn": len(drawn),
-    }
-    if len(drawn) < len(log_of_prompts):
-        log.info(
-            "plan: %d of the %d different prompts in %d lines, drawn at random (--max-prompts)",
-            lines["drawn"],
-            lines["prompts"],
-            lines["lines"],
-        )
-    return drawn.to_pylist(), lines
-
-
-def _choose(
-    run: Run, generator: Generator, prompts: list[dict[str, Any]] | None, options: Options
-) -> list[dict[str, Any]]:
+def _choose(run: Run, chosen: Chosen) -> list[dict[str, Any]]:
+    options, generator, prompts = chosen.options, chosen.generator, chosen.prompts
     if not generator.conditional:
         seeds = [seed for _, seed in generator.listing or []]
         return [_row("", "unconditional", "all", None, 1.0) | {"seeds": seeds}]
@@ -234,7 +198,7 @@ def _choose(
     if generator.listing is not None:
         return _listed(generator.listing, references, Counter(controls))
     if prompts is not None:
-        rows = [_user_row(each, references) for each in prompts]
+        rows = [_user_row(each, references) for each in prompts.rows]
     else:
         rows = [_reference_row(caption, references) for caption in _most_duplicated(references, options)]
         if options.adaptive:
@@ -246,9 +210,9 @@ def _choose(
         )
     if len(rows) < len(references) and prompts is None:
         log.info("plan: %d of %d captions, the most duplicated first (--max-prompts)", len(rows), len(references))
-    chosen = {row["prompt"] for row in rows}
+    asked = {row["prompt"] for row in rows}
     # A row a picture: they take turns, and a caption of several is asked for as often as it has pictures.
-    others = sorted(caption for caption in controls if caption not in chosen)
+    others = sorted(caption for caption in controls if caption not in asked)
     rows += [_row(caption, "control", "control", None, 1.0) for caption in _sample(others, len(others), options.seed)]
     return rows
 
@@ -275,7 +239,7 @@ def _by_caption(pictures: list[dict[str, Any]]) -> dict[str, list[int]]:
 def _most_duplicated(references: dict[str, list[int]], options: Options) -> list[str]:
     # Among equals the order is random, so that a stratum which --max-prompts cuts is still a fair sample of itself.
     captions = _sample(sorted(references), len(references), options.seed)
-    return sorted(captions, key=lambda caption: -max(references[caption]))[: _most(options)]
+    return sorted(captions, key=lambda caption: -max(references[caption]))[: most_prompts(options)]
 
 
 def _listed(

@@ -13,36 +13,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from copyrisk.descriptors import open_descriptor, trait
+from copyrisk.chosen import Chosen
+from copyrisk.descriptors import trait
 from copyrisk.duplicates.clusters import star_clusters
 from copyrisk.duplicates.images import first_of, hashes_of
 from copyrisk.files import read_table, write_table
 from copyrisk.index import descriptors_of, read_collection, readable
 from copyrisk.index.search import Integers, Metric, Rows, nearest, pairs_within
-from copyrisk.options import Options
 from copyrisk.run import Run, log
 
 
-def duplicates(run: Run, options: Options) -> pa.Table:
+def duplicates(run: Run, chosen: Chosen) -> pa.Table:
     """Group the references into pictures, and the controls; return the table `duplicates`."""
+    limit = chosen.options.duplicate_distance
     stage = run.begin(
         "duplicates",
-        options={"duplicate_distance": options.duplicate_distance},
+        options={"duplicate_distance": limit},
         after=("index",),
         outputs=("duplicates.parquet", "pictures.parquet", "control_pictures.parquet"),
     )
     path = run.folder / "duplicates.parquet"
     if not stage.done:
         references, controls = (readable(read_collection(run, name)) for name in ("references", "controls"))
-        table = group(references, options.duplicate_distance)
+        table = group(references, limit)
         found = pictures(table)
         centres = references.filter(pc.is_in(references["id"], value_set=found["cluster"]))
-        metric = trait(open_descriptor(run.record("index")["options"]["descriptor"]), "metric")
-        kept = unseen(controls, centres, options.duplicate_distance, metric)
+        kept = unseen(controls, centres, limit, trait(chosen.descriptor, "metric"))
         tables = {
             path: table,
             run.folder / "pictures.parquet": found,
-            run.folder / "control_pictures.parquet": pictures(group(kept, options.duplicate_distance)),
+            run.folder / "control_pictures.parquet": pictures(group(kept, limit)),
         }
         for target, content in tables.items():
             write_table(target, content)

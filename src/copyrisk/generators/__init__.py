@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from copyrisk import registry
+from copyrisk.chosen import Chosen
 from copyrisk.collections import Item
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_json, read_table, shard_paths, write_json
@@ -87,12 +88,12 @@ def refuse_settings(specifier: str, options: Options) -> None:
             raise UserError(f"{flag(name)} is a setting of diffusers pipelines; {specifier} has none. Leave it out.")
 
 
-def generate(run: Run, options: Options) -> pa.Table:
+def generate(run: Run, chosen: Chosen) -> pa.Table:
     """Make the images that the plan asks for and that are not there yet; return (generation_id, prompt_id, seed).
 
     Raises UserError where the model cannot be loaded or runs out of memory at one image.
     """
-    generator = open_generator(options)
+    generator = chosen.generator
     run.claim_model(generator.specifier, generator.fingerprint, generator.conditional)
     run.record("plan")
     stage = run.begin(

@@ -56,8 +56,6 @@ class ExistingImages:
 
 def open_folder(argument: str, options: Options) -> ExistingImages:
     """Open `folder:DIR`."""
-    if options.prompts is not None:
-        raise UserError("--prompts cannot be used with --model folder: the images there have their prompts already.")
     refuse_settings(f"folder:{argument}", options)
     return ExistingImages(Path(argument).expanduser())
 

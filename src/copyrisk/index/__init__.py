@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from copyrisk.collections import Collection, open_collection
-from copyrisk.descriptors import Descriptor, open_descriptor
+from copyrisk.chosen import Chosen
+from copyrisk.collections import Collection
+from copyrisk.descriptors import Descriptor
 from copyrisk.errors import UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
 from copyrisk.index.rows import batch_rows, describe, descriptors_of, image_table, readable, unreadable, weights_of
-from copyrisk.options import Options
 from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
 from copyrisk.run import Run, log
@@ -28,17 +28,15 @@ __all__ = ["describe", "descriptors_of", "index", "read_collection", "readable",
 SHARD_ROWS = 2048
 
 
-def index(run: Run, options: Options) -> pa.Table:
-    """Describe the references and controls of `options`; return the table of references.
+def index(run: Run, chosen: Chosen) -> pa.Table:
+    """Describe the chosen references and controls; return the table of references.
 
-    Raises UserError where a collection cannot be opened or none of the references can be read.
+    Raises UserError where none of the references can be read.
     """
-    if options.references is None:
-        raise UserError("--references is missing: give the images that must not come back.")
-    collections = {"references": open_collection(options.references, "--references")}
-    if options.controls is not None:
-        collections["controls"] = open_collection(options.controls, "--controls")
-    descriptor = open_descriptor(options.descriptor)
+    options, descriptor = chosen.options, chosen.descriptor
+    collections = {"references": chosen.references}
+    if chosen.controls is not None:
+        collections["controls"] = chosen.controls
     stage = run.begin(
         "index",
         options={"descriptor": descriptor.specifier} | weights_of(descriptor),
@@ -51,7 +49,9 @@ def index(run: Run, options: Options) -> pa.Table:
     if not stage.done:
         for name, collection in collections.items():
             _describe_all(collection, descriptor, run.folder / name, options.workers, name)
-        outputs = [path for name in collections for path in shard_paths(run.folder / name)]
+        if chosen.controls is None:
+            write_table(_shard(run.folder / "controls", 0), image_table([], descriptor))
+        outputs = [path for name in ("references", "controls") for path in shard_paths(run.folder / name)]
         stage.finish(sum(map(len, collections.values())), outputs)
     references = read_collection(run, "references")
     if readable(references).num_rows == 0:
@@ -62,10 +62,11 @@ def index(run: Run, options: Options) -> pa.Table:
 
 def read_collection(run: Run, name: str) -> pa.Table:
     """Return the table `references` or `controls` of a run; an empty one where no controls were given."""
+    run.record("index")
     table = read_shards(run.folder / name)
-    return (
-        table if table is not None else image_table([], open_descriptor(run.record("index")["options"]["descriptor"]))
-    )
+    if table is None:
+        raise UserError(f"{run.folder / name} is gone. Run `copyrisk index` on it again.")
+    return table
 
 
 def _describe_all(collection: Collection, descriptor: Descriptor, folder: Path, workers: int, name: str) -> None:

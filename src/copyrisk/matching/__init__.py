@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from copyrisk.descriptors import Descriptor, open_descriptor, trait
+from copyrisk.chosen import Chosen
+from copyrisk.descriptors import Descriptor, trait
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
 from copyrisk.generators import generation_shards, read_image
@@ -28,9 +29,8 @@ from copyrisk.index.rows import Batch, batch_rows
 from copyrisk.index.search import Floats, distance_between
 from copyrisk.matching.against import Against
 from copyrisk.matching.calibration import Calibration, calibrate
-from copyrisk.matching.tests import Scores, Test, open_test
+from copyrisk.matching.tests import Scores, Test
 from copyrisk.matching.verdict_test import WHOLE, Sized, VerdictTest, evidence_columns
-from copyrisk.options import Options
 from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
 from copyrisk.run import Run, digest, log
@@ -61,14 +61,13 @@ COPIES = ("copy", "partial copy")
 EVIDENCE = ("share", "informative_share", "changes", "mask", "box")
 
 
-def match(run: Run, options: Options) -> pa.Table:
+def match(run: Run, chosen: Chosen) -> pa.Table:
     """Compare every generation with the references and the controls; return the table `matches`.
 
-    Raises UserError where the test is unknown or the references are too few for it. With `false_positive_rate`, the
-    verdicts are given when all statistics are known.
+    Raises UserError where the references are too few for the test. With `false_positive_rate`, the verdicts are given
+    when all statistics are known.
     """
-    descriptor = open_descriptor(run.record("index")["options"]["descriptor"])
-    test = open_test(options.test, options.threshold, descriptor)
+    options, descriptor, test = chosen.options, chosen.descriptor, chosen.test
     rate = options.false_positive_rate
     stage = run.begin(
         "match",
@@ -99,6 +98,8 @@ def match(run: Run, options: Options) -> pa.Table:
             controls=len(against.control_ids),
             control_pictures_dropped=against.dropped,
             threshold=threshold,
+            statistic=test.statistic,
+            source=test.source,
             calibration=None if calibration is None else asdict(calibration),
         )
     return read_matches(run)

@@ -21,12 +21,12 @@ import pyarrow as pa
 
 from copyrisk.attacks import read_draws, read_plan
 from copyrisk.attacks.strata import stratum_bounds, stratum_of
+from copyrisk.chosen import Chosen
 from copyrisk.duplicates import read_pictures
-from copyrisk.errors import UserError
 from copyrisk.files import read_table, write_table
 from copyrisk.generators import read_withheld
 from copyrisk.matching import COPIES, read_matches
-from copyrisk.options import Options
+from copyrisk.options import read_count
 from copyrisk.rates.drawn import (
     ends_of_draws,
     rate_of_hits,
@@ -46,11 +46,9 @@ Named = tuple[str, str, float, Rate]
 """Name, measure, weight and rate: a row of the table `rates`."""
 
 
-def rates(run: Run, options: Options) -> pa.Table:
-    """Count the copies of a run and estimate its rates; return the table `rates`.
-
-    Raises UserError where `--sensitivity` is no count.
-    """
+def rates(run: Run, chosen: Chosen) -> pa.Table:
+    """Count the copies of a run and estimate its rates; return the table `rates`."""
+    options = chosen.options
     sensitivity = read_count(options.sensitivity, "--sensitivity") if options.sensitivity else None
     stage = run.begin(
         "rates",
@@ -85,14 +83,6 @@ def rates(run: Run, options: Options) -> pa.Table:
         write_table(path, pa.Table.from_pylist(rows))
         stage.finish(len(rows), [path, run.folder / "prompts.parquet"])
     return read_table(path)
-
-
-def read_count(text: str, option: str) -> tuple[int, int]:
-    """Read `K/N`, as in 188/200; raise UserError otherwise."""
-    found = [part.strip() for part in text.split("/")]
-    if len(found) != 2 or not all(part.isdigit() for part in found) or not 0 <= int(found[0]) <= int(found[1]) > 0:
-        raise UserError(f"{option} is '{text}'; give what was found of what there was, as in 188/200.")
-    return int(found[0]), int(found[1])
 
 
 def read_rates(run: Run) -> dict[tuple[str, str], Rate]:

@@ -9,13 +9,11 @@ import pandas as pd
 
 from copyrisk import __version__
 from copyrisk.attacks.strata import stratum_bounds
-from copyrisk.descriptors import open_descriptor
 from copyrisk.duplicates import read_pictures
 from copyrisk.files import read_table
 from copyrisk.generators import failures, read_withheld
 from copyrisk.index import read_collection, readable, unreadable
 from copyrisk.matching import COPIES, read_matches
-from copyrisk.matching.tests import open_test
 from copyrisk.options import STAGES, flag, of_stage
 from copyrisk.rates import read_prompt_counts, read_rates, wanted
 from copyrisk.rates.intervals import Rate, binomial_rate, exceeds
@@ -38,11 +36,6 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
     pictures = read_pictures(run).to_pandas()
     references, controls = read_collection(run, "references"), read_collection(run, "controls")
     matched = run.record("match")
-    test = open_test(
-        matched["options"]["test"],
-        matched["threshold"],
-        open_descriptor(run.record("index")["options"]["descriptor"]),
-    )
     confidence, extent = run.record("rates")["options"]["confidence"], run.record("plan").get("extent")
     regurgitation, control = found["all", "regurgitation"], found.get(("controls", "regurgitation"))
     asked = matches[~matches["prompt_id"].isin(prompts.loc[prompts["role"] == "control", "prompt_id"])]
@@ -83,11 +76,8 @@ def gather(run: Run, pairs: int) -> dict[str, Any]:
             "withheld": _withheld(found, withheld) if counts["withheld"] else None,
         },
         "test": {
-            "name": test.name,
-            "threshold": test.threshold,
-            "calibration": matched["calibration"],
-            "statistic": test.statistic,
-            "source": test.source,
+            "name": matched["options"]["test"],
+            **{name: matched[name] for name in ("threshold", "calibration", "statistic", "source")},
             "descriptor": run.record("index")["options"]["descriptor"],
         },
         "counts": counts,

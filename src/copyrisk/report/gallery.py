@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from copyrisk.collections import Collection, open_collection
+from copyrisk.chosen import Chosen
+from copyrisk.collections import Collection
 from copyrisk.collections.decode import decode
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_table
@@ -21,14 +22,14 @@ from copyrisk.run import Run
 Evidence = tuple[Image.Image, tuple[float, float, float, float]]
 
 
-def load_pairs(run: Run, pairs: list[dict[str, Any]]) -> list[Pair]:
+def load_pairs(run: Run, chosen: Chosen, pairs: list[dict[str, Any]]) -> list[Pair]:
     """Load generation and reference of each pair; a picture that is no longer there is None."""
     generations = _generations(run, {pair["generation_id"] for pair in pairs})
     references = read_collection(run, "references").select(["id", "position"])
     positions = dict(zip(references["id"].to_pylist(), references["position"].to_pylist(), strict=True))
     collection: Collection | None = None
     with suppress(UserError):
-        collection = open_collection(run.manifest["collections"]["references"], "--references")
+        collection = chosen.references
     loaded: dict[str, Image.Image | None] = {}
     for name in {pair["reference"] for pair in pairs}:
         loaded[name] = _reference(collection, name, positions[name])
