@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import scipy.fft
 from PIL import Image, ImageEnhance
 
-from copyrisk.matching.verdict import Small, Thresholds, compare_many
+from copyrisk.verdicts.verdict import Small, Thresholds, compare_many
 
 RATE = 1e-5
 SEED = 11

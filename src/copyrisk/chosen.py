@@ -56,8 +56,9 @@ class Chosen:
     def descriptor(self) -> "Descriptor":
         """What images are described by."""
         from copyrisk.descriptors import open_descriptor
+        from copyrisk.matching.tests import default_descriptor
 
-        return open_descriptor(self.options.descriptor)
+        return open_descriptor(self.options.descriptor or default_descriptor(self.options.test))
 
     @cached_property
     def test(self) -> "Test":

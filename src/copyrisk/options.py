@@ -43,16 +43,18 @@ class Options:
     controls: str | None = _option(
         None, "index", "Images that the model certainly did not see; they show how often the test fires by accident."
     )
-    descriptor: str = _option(
-        "pixels:32",
+    descriptor: str | None = _option(
+        None,
         "index",
-        "How an image is described: pixels:SIDE, photo, pdq, sscd:FILE, torchscript:FILE or transformers:FOLDER_OR_ID.",
+        "How an image is described, by default as --test needs it: photo for verdict, pixels:32 for published tests. "
+        "Others: pixels:SIDE, pdq, sscd:FILE, torchscript:FILE or transformers:FOLDER_OR_ID.",
     )
     workers: int = _option(0, "index match", "Threads that decode images; 0 takes one a processor.", minimum=0)
-    duplicate_distance: float = _option(
-        0.05,
+    duplicate_distance: float | None = _option(
+        None,
         "duplicates",
-        "Two references at most this far apart (root mean square, 0 to 1) count as the same picture.",
+        "Two references at most this far apart (root mean square, 0 to 1) count as the same picture, 0.05 by default; "
+        "described by photo, they are compared as `copyrisk duplicates` does.",
         minimum=0,
     )
     prompts: Path | None = _option(
@@ -140,17 +142,17 @@ class Options:
         False, "plan generate", "Run the Python code that comes inside the model folder, if there is any."
     )
     test: str = _option(
-        "tile",
-        "match",
-        "What counts as a copy: tile (no part differs by more than the threshold), ratio (much nearer "
-        "than to other references), second (than to the second nearest), similarity (of a network's rows) or verdict "
-        "(a copy of the whole or a part, aligned).",
+        "verdict",
+        "index match",
+        "What counts as a copy: verdict (of the whole or a part, aligned, down to the details) or a published test: "
+        "tile (no part differs by more than the threshold), ratio (much nearer than to other references), second "
+        "(than to the second nearest) or similarity (of a network's rows).",
     )
     threshold: float | None = _option(
         None,
         "match",
-        "The test's threshold; where not given, tile 0.15, ratio 1, second 1/3, similarity 0.5 (as published), "
-        "verdict 1/28.",
+        "The test's threshold; where not given, tile 0.15, ratio 1, second 1/3, similarity 0.5 (as published); of "
+        "verdict read off the controls where there are any, else 1/7.5.",
         minimum=0,
     )
     false_positive_rate: float | None = _option(

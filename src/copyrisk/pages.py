@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -9,6 +10,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 
+@lru_cache
 def environment(room: str) -> Environment:
     """Return the templates of a room, a folder in the package, with `shared.html`, which all pages begin with.
 

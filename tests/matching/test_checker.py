@@ -11,7 +11,8 @@ from PIL import Image
 from copyrisk.commands.check import command
 from copyrisk.errors import UserError
 from copyrisk.index.update import build
-from copyrisk.matching.checker import Checker, Small
+from copyrisk.matching.checker import Checker
+from copyrisk.verdicts.prepared import Prepared
 
 COUNT = 12
 
@@ -110,7 +111,7 @@ def test_pictures_of_references_are_kept_ready(checker: Checker, monkeypatch: py
     checker.check(photograph(3))
     monkeypatch.setattr(checker.pictures, "load", lambda *_, **__: pytest.fail("loaded again"))
     assert checker.check(photograph(3)).verdict == "copy"
-    assert all(isinstance(each, Small) for each in checker._kept.values())
+    assert all(isinstance(each, Prepared) for each in checker.references._kept.values())
 
 
 def test_an_index_of_another_descriptor_is_refused(catalogue: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ Exit codes: 0 no copy, 1 a copy or a partial copy, 2 an image that cannot be rea
 @click.option(
     "--least-evidence",
     type=click.FloatRange(min=0),
-    help="From how much evidence on it is a copy; 28 by default (see docs/verdicts.md).",
+    help="From how much evidence on it is a copy; 7.5 by default (see docs/verdicts.md).",
 )
 @click.option("--workers", default=0, show_default=True, help="Threads that check images; 0 takes one a processor.")
 def command(
@@ -46,9 +46,9 @@ def command(
     order of the images, each as soon as it is known.
     """
     from copyrisk.matching.checker import Checker
-    from copyrisk.matching.verdict import Thresholds
+    from copyrisk.verdicts.verdict import THRESHOLD
 
-    checker = Checker(index, Thresholds() if least_evidence is None else Thresholds(statistic=least_evidence))
+    checker = Checker(index, THRESHOLD if least_evidence is None else least_evidence)
     if evidence is not None:
         evidence.mkdir(parents=True, exist_ok=True)
     copies = unreadable = 0

@@ -22,10 +22,15 @@ from copyrisk.index import descriptors_of, read_collection, readable
 from copyrisk.index.search import Integers, Metric, Rows, nearest, pairs_within
 from copyrisk.run import Run, log
 
+LIMIT = 0.05
+"""Distance of the same picture where the descriptor says none."""
+
 
 def duplicates(run: Run, chosen: Chosen) -> pa.Table:
     """Group the references into pictures, and the controls; return the table `duplicates`."""
     limit = chosen.options.duplicate_distance
+    if limit is None:
+        limit = trait(chosen.descriptor, "duplicate_distance") or LIMIT
     stage = run.begin(
         "duplicates",
         options={"duplicate_distance": limit},

@@ -1,5 +1,6 @@
 """The pictures of an index, read back from the collections that they came from."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -13,17 +14,18 @@ from copyrisk.index.store import IndexFolder
 
 
 class Pictures:
-    """The pictures of an index; a collection is opened when the first of its pictures is wanted, and then kept."""
+    """The pictures of collections; one is opened when the first of its pictures is wanted, and then kept."""
 
-    def __init__(self, index: IndexFolder):
-        self.index = index
+    def __init__(self, sources: Iterable[str]):
+        """Take the collections, as they are opened."""
+        self.sources = list(sources)
         self._opened: dict[str, Collection | None] = {}
         self._positions: dict[str, dict[str, list[int]]] = {}
 
     def load(self, rows: list[dict[str, Any]], least_side: int | None = None) -> dict[str, Image.Image]:
         """Load the pictures of index rows (`id`, `source`, `position`, `sha256`), by id; one that is gone is left out.
 
-        A picture is looked for where it was, and then by its id in all collections of the index, since images may have
+        A picture is looked for where it was, and then by its id in all of the collections, since images may have
         been added before it or the collection may have moved. Only the bytes that were indexed count. least_side:
         smaller pictures will do, see `decode_reduced`.
         """
@@ -32,7 +34,7 @@ class Pictures:
             collection = self._collection(row["source"])
             if collection is not None and row["position"] < len(collection):
                 _keep(row, collection.item(row["position"]), least_side, found)
-            sources = dict.fromkeys([row["source"], *self.index.sources]) if row["id"] not in found else ()
+            sources = dict.fromkeys([row["source"], *self.sources]) if row["id"] not in found else ()
             for source in sources:
                 self._look_in(source, row, least_side, found)
         return found
@@ -60,7 +62,7 @@ class Pictures:
 
 def load_pictures(index: IndexFolder, rows: list[dict[str, Any]]) -> dict[str, Image.Image]:
     """Load the pictures of index rows by id, wherever in its collections they are now; see `Pictures`."""
-    return Pictures(index).load(rows)
+    return Pictures(index.sources).load(rows)
 
 
 def _keep(row: dict[str, Any], item: Item, least_side: int | None, found: dict[str, Image.Image]) -> None:

@@ -8,7 +8,8 @@ the picture that is copied, if it is), `informative_share` (of what there is to 
 `control_statistic`, `control_verdict` (`copy` or `no copy`; null without controls).
 """
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,8 +20,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from PIL import Image
 
 from copyrisk.chosen import Chosen
+from copyrisk.collections.decode import decode
 from copyrisk.descriptors import Descriptor, trait
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_shards, read_table, shard_paths, write_table
@@ -30,10 +33,11 @@ from copyrisk.index.search import Floats, distance_between
 from copyrisk.matching.against import Against
 from copyrisk.matching.calibration import Calibration, calibrate
 from copyrisk.matching.tests import Scores, Test
-from copyrisk.matching.verdict_test import WHOLE, Sized, VerdictTest, evidence_columns
+from copyrisk.matching.verdict_test import WHOLE, Side, VerdictTest, evidence_columns
 from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
 from copyrisk.run import Run, digest, log
+from copyrisk.verdicts.verdict import THRESHOLD
 
 SCHEMA = pa.schema(
     [
@@ -56,6 +60,11 @@ SCHEMA = pa.schema(
 )
 
 
+RATE = 0.001
+"""False-positive rate a generation at which the threshold of `verdict` is read off controls, where nothing is said."""
+LAXEST = 1 / 5
+"""The laxest threshold that controls are believed; less evidence is what innocent pairs have."""
+
 COPIES = ("copy", "partial copy")
 """Verdicts that count as copies in every rate."""
 EVIDENCE = ("share", "informative_share", "changes", "mask", "box")
@@ -68,7 +77,7 @@ def match(run: Run, chosen: Chosen) -> pa.Table:
     when all statistics are known.
     """
     options, descriptor, test = chosen.options, chosen.descriptor, chosen.test
-    rate = options.false_positive_rate
+    rate = _rate(run, chosen)
     stage = run.begin(
         "match",
         options={
@@ -87,6 +96,8 @@ def match(run: Run, chosen: Chosen) -> pa.Table:
         test.check(len(against.ids))
         _match_all(generation_shards(run), folder, descriptor, test, against, options.workers)
         calibration = None if rate is None else _calibrate(run, test, against, rate)
+        if calibration is not None and options.false_positive_rate is None:
+            calibration = replace(calibration, threshold=_bounded(calibration))
         threshold = test.threshold if calibration is None else calibration.threshold
         paths = shard_paths(folder)
         for path in paths:
@@ -134,11 +145,26 @@ def _match_all(
                     log.warning("generation %s: %s", generations["generation_id"][position], row["error"])
             rows = np.array([described[position]["descriptor"] for position in good], against.references.rows.dtype)
             proportions = [described[position]["width"] / described[position]["height"] for position in good]
-            images = Sized(rows.reshape(-1, descriptor.dimensions), np.array(proportions))
-            found = _compare(generations.take(pa.array(good, pa.int64())), images, test, against, workers)
+            there = generations.take(pa.array(good, pa.int64()))
+            images = Side(rows.reshape(-1, descriptor.dimensions), np.array(proportions), partial(_decoded, there))
+            found = _compare(there, images, test, against, workers)
             facts = {b"generations": ids, b"threshold": repr(test.threshold).encode()}
             write_table(target, found.replace_schema_metadata(facts))
             progress.update(len(generations))
+
+
+def _rate(run: Run, chosen: Chosen) -> float | None:
+    """Return the false-positive rate at which the threshold is read off controls; None where it is given or fixed."""
+    options = chosen.options
+    fixed = options.threshold is not None or options.adaptive or not isinstance(chosen.test, VerdictTest)
+    if options.false_positive_rate is not None or fixed or not run.manifest["collections"].get("controls"):
+        return options.false_positive_rate
+    return RATE
+
+
+def _bounded(calibration: Calibration) -> float:
+    """Return the threshold that controls say, no laxer than is known to be wrong, nor than they can tell."""
+    return min(calibration.threshold, LAXEST if calibration.reached else 1 / THRESHOLD)
 
 
 def _calibrate(run: Run, test: Test, against: Against, rate: float) -> Calibration:
@@ -176,9 +202,9 @@ def _calibrate(run: Run, test: Test, against: Against, rate: float) -> Calibrati
     return found
 
 
-def _among_references(test: Test, references: Sized) -> Floats:
+def _among_references(test: Test, references: Side) -> Floats:
     """Return the statistics of each reference, taken for a generation, against the half it does not belong to."""
-    halves = [Sized(references.rows[start::2], references.proportions[start::2]) for start in (0, 1)]
+    halves = [references.take(np.arange(start, len(references.rows), 2)) for start in (0, 1)]
     if min(len(half.rows) for half in halves) < 2:
         raise UserError("--false-positive-rate needs --controls, or at least four different references.")
     found = []
@@ -208,7 +234,7 @@ def _made(path: Path) -> bytes:
     return digest(read_table(path, ["generation_id"])["generation_id"].to_pylist()).encode()
 
 
-def _compare(generations: pa.Table, images: Sized, test: Test, against: Against, workers: int) -> pa.Table:
+def _compare(generations: pa.Table, images: Side, test: Test, against: Against, workers: int) -> pa.Table:
     columns: dict[str, Any] = {name: generations[name] for name in ("generation_id", "prompt_id", "seed")}
     if isinstance(test, VerdictTest):
         found, control = (test.nearest(images, side, workers) for side in (against.references, against.controls))
@@ -240,6 +266,12 @@ def _verdicts(statistic: pa.Array, shares: pa.Array | None, threshold: float) ->
         "copy" if shares is None else pc.if_else(pc.fill_null(pc.less(shares, WHOLE), False), "partial copy", "copy")
     )
     return pc.if_else(copied, whole, "no copy")
+
+
+def _decoded(generations: pa.Table, numbers: Sequence[int]) -> dict[int, Image.Image]:
+    """Load generated images, which could all be read before."""
+    column = generations["image"]
+    return {number: decode(read_image(column[number].as_py())) for number in numbers}
 
 
 def _describe(images: list[dict[str, Any] | None], descriptor: Descriptor) -> list[dict[str, Any]]:

@@ -1,16 +1,20 @@
 """What generations are compared with: the different pictures of a run, and controls that are none of these."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from PIL import Image
 
 from copyrisk.duplicates import read_control_pictures, read_pictures
 from copyrisk.index import descriptors_of, read_collection, readable
+from copyrisk.index.pictures import Pictures
 from copyrisk.index.search import Metric
-from copyrisk.matching.verdict_test import Sized
+from copyrisk.matching.verdict_test import Side
 from copyrisk.run import Run
+from copyrisk.verdicts.prepared import LONG_SIDE
 
 
 @dataclass(frozen=True)
@@ -21,9 +25,9 @@ class Against:
     """
 
     ids: pa.Array
-    references: Sized
+    references: Side
     control_ids: pa.Array
-    controls: Sized
+    controls: Side
     dropped: int
     metric: Metric
 
@@ -36,10 +40,20 @@ class Against:
         controls = controls.filter(pc.is_in(controls["id"], value_set=read_control_pictures(run)["cluster"]))
         ids = (table["id"].combine_chunks().cast(pa.string()) for table in (references, controls))
         dropped = run.record("duplicates")["control_pictures_dropped"]
-        return cls(next(ids), sized(references), next(ids), sized(controls), dropped, metric)
+        sides = (side(references, run, "references"), side(controls, run, "controls"))
+        return cls(next(ids), sides[0], next(ids), sides[1], dropped, metric)
 
 
-def sized(table: pa.Table) -> Sized:
-    """Return the descriptors of a table with the proportions of its pictures."""
-    width, height = (np.asarray(table[name].to_numpy(), np.float64) for name in ("width", "height"))
-    return Sized(descriptors_of(table), width / height)
+def side(table: pa.Table, run: Run, name: str) -> Side:
+    """Return the descriptors of a table with the proportions of its pictures, loaded from their collection."""
+    width, height = (np.asarray(table[column].to_numpy(), np.float64) for column in ("width", "height"))
+    source = run.manifest["collections"].get(name)
+    pictures = Pictures([] if source is None else [source])
+    wanted = table.select(["id", "position", "sha256"])
+
+    def load(numbers: Sequence[int]) -> dict[int, Image.Image]:
+        rows = [row | {"source": source} for row in wanted.take(list(numbers)).to_pylist()]
+        found = pictures.load(rows, least_side=LONG_SIDE)
+        return {number: found[row["id"]] for number, row in zip(numbers, rows, strict=True) if row["id"] in found}
+
+    return Side(descriptors_of(table), width / height, load)

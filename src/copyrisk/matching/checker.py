@@ -1,10 +1,8 @@
 """Is this image, or a part of it, a copy of one of these? A checker stays loaded and answers for image after image."""
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,22 +13,17 @@ from copyrisk.collections import Item
 from copyrisk.collections.decode import decode, decode_reduced
 from copyrisk.descriptors import Bytes
 from copyrisk.descriptors.content import LEAST_CONTENT
-from copyrisk.descriptors.photo import GREY, TOO_PLAIN, Photo
-from copyrisk.descriptors.thumbnails import SIDE
+from copyrisk.descriptors.photo import TOO_PLAIN, Photo
 from copyrisk.duplicates.images import Images
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.index.pictures import Pictures
 from copyrisk.index.store import IndexFolder, open_index
-from copyrisk.matching import picture as evidence_picture
-from copyrisk.matching.candidates import MOST, Candidates
-from copyrisk.matching.changes import changes_of
-from copyrisk.matching.common import Common, sampled
-from copyrisk.matching.verdict import SIDE as COMPARED_SIDE
-from copyrisk.matching.verdict import Evidence, Small, Thresholds, Verdict, compare_many
-from copyrisk.parallel import batched, in_threads, small_products, thread_count
-
-KEPT = 512
-"""References whose pictures are kept ready: 0.7 MB each."""
+from copyrisk.parallel import batched, in_threads, thread_count
+from copyrisk.verdicts import picture as evidence_picture
+from copyrisk.verdicts.changes import changes_of
+from copyrisk.verdicts.prepared import LONG_SIDE
+from copyrisk.verdicts.references import References
+from copyrisk.verdicts.verdict import THRESHOLD, Evidence, Verdict
 
 BATCH_IMAGES = 4
 
@@ -54,7 +47,7 @@ class Match:
 
     @property
     def statistic(self) -> float | None:
-        """How sure the copy is; see `copyrisk.matching.verdict`."""
+        """How sure the copy is; see `copyrisk.verdicts.verdict`."""
         return None if self.evidence is None else self.evidence.statistic
 
     @property
@@ -98,15 +91,15 @@ class Checked:
 class Checker:
     """Checks images against the references of an index; thread-safe.
 
-    What many references have in common (a frame, a logo, a background) proves nothing; 256 of them tell what that is.
+    What other candidates show as well (a frame, a logo, a layout) proves nothing.
 
-    Memory: 2 KB a reference, and 350 MB for the pictures last compared with.
+    Memory: 2.5 KB a reference, and 350 MB for the pictures last compared with.
     """
 
-    def __init__(self, index: Path | str | IndexFolder, thresholds: Thresholds | None = None, most: int = MOST):
+    def __init__(self, index: Path | str | IndexFolder, threshold: float = THRESHOLD):
         """Load an index of descriptor `photo`; raise UserError where it is another's, damaged or empty.
 
-        thresholds: see `copyrisk.matching.verdict`; most: candidates that an image is compared with.
+        threshold: least statistic of a copy, see `copyrisk.verdicts.verdict`.
         """
         self.index = index if isinstance(index, IndexFolder) else open_index(Path(index))
         descriptor = self.index.descriptor
@@ -125,13 +118,11 @@ class Checker:
         rows = images.rows if len(chosen) == len(images) else images.rows[chosen]
         self.rows: Bytes = rows.astype(np.uint8, copy=False)
         self.photo = descriptor
-        self.thresholds, self.most = thresholds or Thresholds(), most
-        self.candidates = Candidates(self.rows[:, GREY].reshape(-1, SIDE, SIDE))
-        self.pictures = Pictures(self.index)
-        sample = self.table.take(sampled(len(self.table))).to_pylist()
-        self.common = Common(list(self.pictures.load(sample, COMPARED_SIDE).values()))
-        self._lock = Lock()
-        self._kept: OrderedDict[int, Small | None] = OrderedDict()
+        self.threshold = threshold
+        self.pictures = Pictures(self.index.sources)
+        sizes = images.table.select(["width", "height"]).take(chosen)
+        width, height = (np.asarray(sizes[name].to_numpy(), np.float64) for name in ("width", "height"))
+        self.references = References(self.rows, width / height, self._load)
 
     def check(self, image: Image.Image | bytes | Path | str | Item, name: str | None = None) -> Checked:
         """Check an image: a picture, the bytes of a file, a path, or an item of a collection.
@@ -146,19 +137,8 @@ class Checker:
         row = self.photo.describe(described)
         if self.photo.content_of_rows(row[None])[0] < LEAST_CONTENT:
             return Checked(item.id, "no copy", [], f"{TOO_PLAIN}: there is too little in it", 0, picture)
-        with small_products():
-            return self._compared(item, picture, row)
-
-    def _compared(self, item: Item, picture: Image.Image, row: Any) -> Checked:
-        chosen = self.candidates.of(row[None, GREY].reshape(1, SIDE, SIDE), self.most)[0]
-        small = self._small(chosen.tolist())
-        there = [number for number in chosen.tolist() if small[number] is not None]
-        one = Small(picture)
-        found = list(
-            zip(there, compare_many(one, [small[each] for each in there], self.thresholds, self.common), strict=True)  # type: ignore[misc]
-        )
-        matches = [self._match(number, evidence) for number, evidence in found if evidence.verdict != "no copy"]
-        gone = [number for number in chosen.tolist() if small[number] is None]
+        judged, gone = self.references.judge(picture, row, self.threshold)
+        matches = [self._match(number, evidence) for number, evidence in judged if evidence.verdict != "no copy"]
         matches += self._by_rows(row, gone)
         matches.sort(key=lambda match: (ORDER[match.verdict], -(match.statistic or 0.0), match.id))
         verdict: Verdict = matches[0].verdict if matches else "no copy"
@@ -183,21 +163,10 @@ class Checker:
         """Return an image to compare, and as the rule of the index has it, so that an equal file has an equal row."""
         return decode(data), decode_reduced(data, self.photo.needs).image
 
-    def _small(self, numbers: list[int]) -> dict[int, Small | None]:
-        """Return pictures of references ready to be compared, from the last ones or from their collections."""
-        with self._lock:
-            found = {number: self._kept[number] for number in numbers if number in self._kept}
-        missing = [number for number in numbers if number not in found]
-        if missing:
-            rows = self.table.take(missing).to_pylist()
-            loaded = self.pictures.load(rows, least_side=COMPARED_SIDE)
-            for number, row in zip(missing, rows, strict=True):
-                found[number] = Small(loaded[row["id"]]) if row["id"] in loaded else None
-                with self._lock:
-                    self._kept[number] = found[number]
-                    while len(self._kept) > KEPT:
-                        self._kept.popitem(last=False)
-        return found
+    def _load(self, numbers: Sequence[int]) -> dict[int, Image.Image]:
+        rows = self.table.take(list(numbers)).to_pylist()
+        loaded = self.pictures.load(rows, least_side=LONG_SIDE)
+        return {number: loaded[row["id"]] for number, row in zip(numbers, rows, strict=True) if row["id"] in loaded}
 
     def _match(self, number: int, evidence: Evidence) -> Match:
         row = self.table.slice(number, 1).to_pylist()[0]
@@ -240,9 +209,11 @@ def _match_facts(match: Match) -> dict[str, Any]:
         alignment = evidence.alignment
         facts |= {
             "distance": evidence.distances.get("inside"),
+            "correlation": evidence.distances.get("correlation"),
             "mirrored": alignment.mirrored,
-            "scale": list(alignment.scale),
-            "shift": list(alignment.shift),
+            "angle": alignment.angle,
+            "scale": alignment.scale,
+            "matrix": alignment.matrix,
             "box": list(alignment.box),
             "mask": ["".join("#" if each else "." for each in line) for line in evidence.mask],
         }

@@ -182,3 +182,12 @@ def open_test(name: str, threshold: float | None, descriptor: Descriptor) -> Tes
     """Return the test called `name`; raise UserError where there is none or it does not fit the descriptor."""
     test: Test = registry.load("tests", name)(threshold, descriptor)
     return test
+
+
+def default_descriptor(name: str) -> str:
+    """Return what images are described by for the test called `name`: its `descriptor`, `pixels:32` where it has none.
+
+    Raises UserError where there is no such test.
+    """
+    descriptor: str = getattr(registry.load("tests", name), "descriptor", "pixels:32")
+    return descriptor

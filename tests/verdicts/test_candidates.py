@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from copyrisk.matching import candidates
-from copyrisk.matching.candidates import Candidates
+from copyrisk.verdicts import candidates
+from copyrisk.verdicts.candidates import Candidates
 
 Grey = np.ndarray
 

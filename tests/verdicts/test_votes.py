@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from copyrisk.matching.alignment import WINDOW, levels_of, places_of
+from copyrisk.verdicts.votes import WINDOW, levels_of, places_of
 
 RANDOM = np.random.default_rng(4)
 TEXTURE = 128 + 40 * RANDOM.standard_normal((40, 48)).astype(np.float32)

@@ -1,10 +1,10 @@
 """Which references may share a part with a generation: the few of many that are worth comparing pixel by pixel.
 
 Every picture, small and grey, is cut into overlapping squares of several sizes. A square is made 8 × 8 and described by
-its 24 lowest frequencies, as windows are in `copyrisk.matching.alignment`. Each square of a generation, as it is and
+its 24 lowest frequencies, as windows are in `copyrisk.verdicts.votes`. Each square of a generation, as it is and
 mirrored, looks for its best in a reference, whatever the size of that; what the best five say together is the
 reference's score. Many references are first looked through with few and large squares. Of the best, windows vote for a
-place in the reference (`copyrisk.matching.alignment.places_of`), and the most votes for one place decide.
+place in the reference (`copyrisk.verdicts.votes.places_of`), and the most votes for one place decide.
 
 Descriptors are whole numbers, and sums of their products are exact in float32: the same generation has the same
 candidates, whatever it was looked for with.
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from copyrisk.descriptors import Bytes
 from copyrisk.descriptors.thumbnails import SIDE, Planes, averaging, resampled
 from copyrisk.index.measure import Floats, Integers, blocks
-from copyrisk.matching.alignment import WINDOW, Level, evened_frequencies, levels_of, places_of
 from copyrisk.parallel import in_threads
+from copyrisk.verdicts.votes import WINDOW, Level, evened_frequencies, levels_of, places_of
 
 MOST = 16
 """Candidates of a generation."""
@@ -174,7 +174,7 @@ def _lines(side: int, along: int) -> Planes:
 
 @cache
 def _nats() -> Floats:
-    """What a cosine says, as in `copyrisk.matching.alignment`, by its product of whole numbers."""
+    """What a cosine says, as in `copyrisk.verdicts.votes`, by its product of whole numbers."""
     cosine = np.minimum(np.arange(LENGTH**2 + 1) / LENGTH**2, 0.995)
     nats: Floats = -np.log1p(-(cosine**2))
     return nats

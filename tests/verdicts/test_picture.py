@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from copyrisk.matching.picture import GAP, HEIGHT, OUTLINE, picture
-from copyrisk.matching.verdict import compare
+from copyrisk.verdicts.picture import GAP, HEIGHT, OUTLINE, picture
+from copyrisk.verdicts.verdict import compare
 
 RANDOM = np.random.default_rng(3)
 

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.ndimage
 from PIL import Image, ImageDraw
 
-from copyrisk.matching.verdict import Alignment, Evidence
+from copyrisk.verdicts.verdict import Alignment, Evidence
 
 HEIGHT = 256
 GAP = 8
@@ -46,13 +46,12 @@ def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _laid(reference: Image.Image, alignment: Alignment, size: tuple[int, int]) -> Image.Image:
     """Return the reference warped and recoloured to lie under the generation."""
-    across, down = (alignment.scale[axis] * reference.size[axis] / size[axis] for axis in (0, 1))
-    right, below = (alignment.shift[axis] * reference.size[axis] for axis in (0, 1))
-    if alignment.mirrored:
-        across, right = -across, right + across * size[0]
-    matrix = (across, 0, right, 0, down, below)
+    there = np.array(reference.size)
+    matrix = np.array(alignment.matrix)[:, :2] * there[:, None] / np.array(size)
+    shift = np.array(alignment.matrix)[:, 2] * there
+    coefficients = (*matrix[0], shift[0], *matrix[1], shift[1])
     warped = reference.convert("RGB").transform(
-        size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255)
+        size, Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255)
     )
     values = np.asarray(warped, np.float32) * np.array(alignment.gain) + 255 * np.array(alignment.offset)
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))

@@ -1,0 +1,78 @@
+"""References that pictures are compared with: candidates by rows of `photo`, settled in detail by their pictures."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from copyrisk.descriptors import Bytes
+from copyrisk.descriptors.photo import GREY
+from copyrisk.descriptors.thumbnails import SIDE
+from copyrisk.verdicts import turned
+from copyrisk.verdicts.candidates import Candidates
+from copyrisk.verdicts.prepared import Prepared
+from copyrisk.verdicts.verdict import THRESHOLD, Evidence, compare_many
+
+MOST, MOST_TURNED = 8, 4
+"""Candidates of a picture: by parts of it, and by what is left of it when it is turned."""
+
+KEPT = 512
+"""References that are kept ready to be compared: 0.7 MB each."""
+
+Load = Callable[[Sequence[int]], dict[int, Image.Image]]
+"""Loads the pictures (RGB, at least LONG_SIDE pixels long if they have so many) of rows; what is gone is left out."""
+
+
+class References:
+    """References of a catalogue or an audit, which are kept ready; thread-safe."""
+
+    def __init__(self, rows: Bytes, proportions: NDArray[np.float64], load: Load):
+        """Take rows of `photo` (n, 1136), the proportions of the pictures (n,), width through height, and `load`."""
+        self.rows, self.load = rows, load
+        grey = rows[:, GREY].reshape(-1, SIDE, SIDE)
+        self.candidates = Candidates(grey)
+        self.turned = turned.rows_of(grey, proportions)
+        self._lock = Lock()
+        self._kept: OrderedDict[int, Prepared | None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def chosen(self, row: Bytes, proportion: float) -> list[int]:
+        """Return the candidates for a picture, by its row (1136,): numbers of references, the best first."""
+        if not len(self):
+            return []
+        grey = row[GREY].reshape(SIDE, SIDE)
+        found = self.candidates.of(grey[None], min(MOST, len(self)))[0].tolist()
+        alike = turned.likeness(grey, proportion, self.turned)
+        found += np.argsort(-alike, kind="stable")[:MOST_TURNED].tolist()
+        return list(dict.fromkeys(found))
+
+    def judge(
+        self, picture: Image.Image, row: Bytes, threshold: float = THRESHOLD
+    ) -> tuple[list[tuple[int, Evidence]], list[int]]:
+        """Compare a picture with its candidates: (number, evidence) of each, and the numbers of those that are gone."""
+        chosen = self.chosen(row, picture.width / picture.height)
+        ready = self._prepared(chosen)
+        there = [(number, each) for number in chosen if (each := ready[number]) is not None]
+        evidence = compare_many(picture, [each for _, each in there], threshold)
+        judged = [(number, each) for (number, _), each in zip(there, evidence, strict=True)]
+        return judged, [number for number in chosen if ready[number] is None]
+
+    def _prepared(self, numbers: list[int]) -> dict[int, Prepared | None]:
+        with self._lock:
+            found = {number: self._kept[number] for number in numbers if number in self._kept}
+        missing = [number for number in numbers if number not in found]
+        if missing:
+            loaded = self.load(missing)
+            for number in missing:
+                found[number] = Prepared(loaded[number]) if number in loaded else None
+            with self._lock:
+                for number in missing:
+                    self._kept[number] = found[number]
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+        return found
