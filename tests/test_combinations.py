@@ -16,6 +16,7 @@ import copyrisk
 from copyrisk import attacks, stages
 from copyrisk.collections import Item
 from copyrisk.errors import UserError
+from copyrisk.generators.python import UserFunction
 
 MODELS = """
 import numpy as np
@@ -208,3 +209,13 @@ def test_what_was_chosen_is_opened_once(world: Path, monkeypatch: pytest.MonkeyP
     collections = ["open_collection(--references)", "open_collection(--controls)"]
     assert opened == dict.fromkeys([*expected, *collections], 1)
     assert len(sys.modules["models_of_combinations"].loaded) == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"budget": 200}])
+def test_the_model_is_let_go_of_once_its_images_are_made(
+    world: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(UserFunction, "close", lambda self: closed.append(True), raising=False)
+    copyrisk.audit(**DEFAULTS | given, out=world / "run")
+    assert closed == [True]

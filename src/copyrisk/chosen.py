@@ -34,6 +34,11 @@ class Chosen:
         known = {"descriptor": run.record("index")["options"]["descriptor"], **run.manifest["collections"]}
         return cls(replace(options, **known))
 
+    def close(self) -> None:
+        """Let go of the model; what it takes is freed until it is asked for another image."""
+        if "generator" in vars(self):
+            getattr(self.generator, "close", lambda: None)()
+
     # The rooms use this module, so that it cannot import them before they are complete.
 
     @cached_property

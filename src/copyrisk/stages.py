@@ -108,7 +108,7 @@ def _plan_and_match(run: Run, chosen: Chosen) -> None:
             if chosen.options.adaptive:
                 attacks.plan(run, chosen)
     finally:
-        generators.release()
+        chosen.close()
 
 
 def _in_run(stage: Callable[[Run, Chosen], R]) -> Callable[[Options], R]:
@@ -117,7 +117,10 @@ def _in_run(stage: Callable[[Run, Chosen], R]) -> Callable[[Options], R]:
         with Run.open(options.out) as run, chatter_to(run.chatter):
             chosen = Chosen(options) if stage.__name__ == "index" else Chosen.of_run(options, run)
             refuse(chosen, [stage.__name__])
-            return stage(run, chosen)
+            try:
+                return stage(run, chosen)
+            finally:
+                chosen.close()
 
     return call
 

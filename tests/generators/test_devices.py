@@ -1,6 +1,7 @@
 """Two processes as two devices: the tables are those of one."""
 
 from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ def test_two_devices_give_the_tables_of_one_byte_for_byte(
         found.append([contents(each) for each in (generations, result.plan, result.matches, result.prompts)])
         found[-1].append((tmp_path / device / "rates.parquet").read_bytes())
     assert found[0] == found[1]
+    # When the images are made, the processes have no more to do.
+    for process in active_children():
+        process.join(30)
+    assert not active_children()
 
 
 def test_devices_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,6 @@ def test_no_memory_for_one_picture_is_an_error_with_a_remedy(
 def test_weights_larger_than_the_memory_are_refused_before_loading(
     unconditional_pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loading.unload()
     monkeypatch.setattr(loading, "free_memory", lambda device: 10)
     with pytest.raises(UserError, match="weights take .* GB are free on cpu"):
         make(unconditional_pipeline, [""], [0])

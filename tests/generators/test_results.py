@@ -12,7 +12,6 @@ from PIL import Image
 
 from copyrisk.errors import UserError
 from copyrisk.generators import Withheld, open_generator
-from copyrisk.generators.diffusers import loading
 from copyrisk.options import Options
 
 Saved = Callable[[str], Path]
@@ -64,7 +63,6 @@ def test_a_black_picture_that_nobody_flagged_is_none(saved: Saved, monkeypatch: 
 def test_a_text_is_encoded_once(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import CLIPTextModel
 
-    loading.unload()
     forward, rows = CLIPTextModel.forward, []
 
     def counted(self: Any, input_ids: Any, *args: Any, **kwargs: Any) -> Any:
@@ -117,7 +115,6 @@ def test_memory_that_is_too_short_for_one_image_is_tried_in_tiles(
 ) -> None:
     from diffusers import AutoencoderKL
 
-    loading.unload()
     generator = open_tiny(saved("sd15"))
     decode = AutoencoderKL.decode
 
@@ -132,7 +129,6 @@ def test_memory_that_is_too_short_for_one_image_is_tried_in_tiles(
     assert isinstance(first, Image.Image) and isinstance(second, Image.Image)
     assert generator._pipeline.vae.use_slicing and generator._pipeline.vae.use_tiling
     assert "decoded in tiles" in generator.observed[0]
-    loading.unload()
 
 
 def test_a_result_without_images_is_named(saved: Saved, with_index: Callable[..., Path]) -> None:

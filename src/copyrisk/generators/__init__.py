@@ -5,7 +5,6 @@ path that `datasets` calls Image), `settings` (JSON: everything else that shaped
 back: a safety checker, a content policy) and `error` (why there is none).
 """
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from copyrisk.chosen import Chosen
 from copyrisk.collections import Item
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.files import read_json, read_table, shard_paths, write_json
-from copyrisk.generators.devices import Everywhere, close_pools, device_names
+from copyrisk.generators.devices import Everywhere, device_names
 from copyrisk.generators.writing import SCHEMA, SHARD_ROWS, Made, Request, Withheld, Writer
 from copyrisk.options import Options, flag
 from copyrisk.parallel import batched
@@ -53,7 +52,8 @@ class Generator(Protocol):
         """Make one image for each prompt and seed.
 
         It may also have `remarks(prompts)`: sentences about how images of these prompts are made that a reader of the
-        report must know, and `observed`, a list of those that it learned while it made them.
+        report must know; `observed`, a list of those that it learned while it made them; and `close()`, which lets go
+        of the model until the next image is asked for.
         """
 
 
@@ -138,14 +138,6 @@ def _remarks(generator: Generator, requests: list[Request]) -> list[str]:
         return []
     found: list[str] = generator.remarks(list(dict.fromkeys(each.prompt for each in requests)))
     return found
-
-
-def release() -> None:
-    """Let go of the models and processes that stay from one round of an audit to the next."""
-    close_pools()
-    loading = sys.modules.get("copyrisk.generators.diffusers.loading")
-    if loading is not None:
-        loading.unload()
 
 
 def generation_shards(run: Run) -> list[Path]:

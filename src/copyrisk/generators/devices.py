@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import cached_property
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ class Everywhere:
 
     def batch_size(self) -> int:
         """Return the batch size that one of the devices chooses."""
-        return int(self._answer(self._pool().submit(_batch_size)))
+        return int(self._answer(self._pool.submit(_batch_size)))
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Made]:
         """Make one image for each prompt and seed, on any of the devices."""
@@ -61,7 +62,7 @@ class Everywhere:
 
     def each(self, batches: Iterable[Asked]) -> Iterator[list[Made]]:
         """Yield the images of each batch, in order, while the devices go on with the batches that follow."""
-        pool, waiting = self._pool(), deque[Future[Any]]()
+        pool, waiting = self._pool, deque[Future[Any]]()
         try:
             for prompts, seeds in batches:
                 waiting.append(pool.submit(_generate, list(prompts), list(seeds)))
@@ -78,8 +79,20 @@ class Everywhere:
         found: list[str] = getattr(self.first, "remarks", lambda _: [])(prompts)
         return found
 
+    def close(self) -> None:
+        """End the processes; they start again when an image is asked for."""
+        pool = self.__dict__.pop("_pool", None)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
     def _pool(self) -> ProcessPoolExecutor:
-        return _pool_of(self.options, tuple(self.devices), self.fingerprint)
+        # A process that was forked could not use CUDA.
+        context = get_context("spawn")
+        names = context.SimpleQueue()
+        for name in self.devices:
+            names.put(name)
+        return ProcessPoolExecutor(len(self.devices), context, _start, (self.options, names))
 
     def _made(self, future: "Future[Any]") -> list[Made]:
         images, observed = self._answer(future)
@@ -91,35 +104,11 @@ class Everywhere:
         try:
             return future.result()
         except BrokenProcessPool:
-            _pools.clear()
+            self.close()
             raise UserError(
                 f"--device {self.options.device}: one of its processes was ended from outside, or ran out of memory. "
                 "What was done is kept; the same command goes on."
             ) from None
-
-
-_pools: dict[Any, ProcessPoolExecutor] = {}
-
-
-def _pool_of(options: Options, devices: tuple[str, ...], fingerprint: str) -> ProcessPoolExecutor:
-    """Return the processes with the model; they stay from one round of an audit to the next."""
-    key = (options, devices, fingerprint)
-    if key not in _pools:
-        close_pools()
-        # A process that was forked could not use CUDA.
-        context = get_context("spawn")
-        names = context.SimpleQueue()
-        for name in devices:
-            names.put(name)
-        _pools[key] = ProcessPoolExecutor(len(devices), context, _start, (options, names))
-    return _pools[key]
-
-
-def close_pools() -> None:
-    """End the processes."""
-    for pool in _pools.values():
-        pool.shutdown(wait=False, cancel_futures=True)
-    _pools.clear()
 
 
 _choice: Options

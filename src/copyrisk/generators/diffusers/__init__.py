@@ -85,6 +85,10 @@ class DiffusersPipeline:
                 made[position] = image
         return made
 
+    def close(self) -> None:
+        """Let go of the weights; they are loaded again when an image is asked for."""
+        self.__dict__.pop("_pipeline", None)
+
     def remarks(self, prompts: list[str]) -> list[str]:
         """Say what a reader must know: parts that were left out, prompts that the text encoder cuts."""
         found = []

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,20 +63,7 @@ def stored_dtype(files: list[Path]) -> str:
 
 
 def load(source: Source, choices: Choices) -> Any:
-    """Load a pipeline; raise UserError where it does not fit the memory or cannot be loaded.
-
-    The last one stays in memory: an audit in rounds asks for it again.
-    """
-    return _load(source.fingerprint, source, choices)
-
-
-def unload() -> None:
-    """Let go of the pipeline that was loaded last."""
-    _load.cache_clear()
-
-
-@lru_cache(maxsize=1)
-def _load(fingerprint: str, source: Source, choices: Choices) -> Any:
+    """Load a pipeline; raise UserError where it does not fit the memory or cannot be loaded."""
     _require_memory(source, choices)
     try:
         pipeline = _read(source, choices)
