@@ -46,7 +46,8 @@ class Options:
     descriptor: str = _option(
         "pixels:32",
         "index",
-        "How an image is described: pixels:SIDE, photo, pdq, sscd:FILE, torchscript:FILE or transformers:FOLDER_OR_ID.",
+        "How an image is described: pixels:SIDE, photo, pdq, sscd, onnx:FILE, torchscript:FILE or "
+        "transformers:FOLDER_OR_ID.",
     )
     workers: int = _option(0, "index match", "Threads that decode images; 0 takes one a processor.", minimum=0)
     duplicate_distance: float = _option(
