@@ -1,6 +1,6 @@
 """How much of what is done to a picture each descriptor sees through, at one false positive in a million pairs.
 
-Run: python benchmarks/robustness.py CIFAR10_TRAIN.parquet PHOTOS.parquet [--images N]
+Run: python benchmarks/robustness.py CIFAR10_TRAIN.parquet PHOTOS.parquet [--images N] [--network sscd]
 
 Needs pdqhash and ImageHash. Each file has columns `image` (a struct with `bytes`) and `label` or `subject`.
 
@@ -17,6 +17,9 @@ authors advise to leave out; pHash (ImageHash) with 64 and with 256 bits; `pixel
 that finds most is in the table of changes. Parts of `photo`: without views, without verification (the threshold is
 one of the distance of the nearest view), without the removal of frames, with only one of the two comparisons of its
 verification.
+
+`--network` adds networks by their specifiers, compared by the cosine, and lists what each finds that `photo` does not,
+and the reverse. A network takes 10 to 100 ms an image, so `--negatives` may want to be fewer.
 """
 
 import argparse
@@ -34,6 +37,7 @@ import pdqhash
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
+from copyrisk.descriptors import open_descriptor
 from copyrisk.descriptors.photo import LEAST_COSINE, Photo
 from copyrisk.descriptors.pixels import Pixels
 
@@ -56,11 +60,13 @@ def main() -> None:
     parser.add_argument("cifar", type=Path)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--negatives", type=int, default=NEGATIVES)
+    parser.add_argument("--network", action="append", default=[], help="a specifier, as in sscd; may be repeated")
     options = parser.parse_args()
     small, classes = load(options.cifar)
     photos, subjects = load(options.photos)
-    first, second = slice(0, NEGATIVES), slice(NEGATIVES, 2 * NEGATIVES)
-    methods = all_methods()
+    first, second = slice(0, options.negatives), slice(options.negatives, 2 * options.negatives)
+    methods = all_methods() + [network(specifier) for specifier in options.network]
     trials = [trial for method in methods for trial in method.trials(small[first], classes[first])]
     report("CIFAR-10", small[-options.images :], trials, small[second], classes[second])
     report("photographs", photos[: options.images], trials, photos, subjects)
@@ -72,7 +78,7 @@ def report(name: str, images: list[Picture], trials: list["Trial"], negatives: l
     methods = list({trial.method.name: trial.method for trial in trials}.values())
     top = {method.name: method.most_alike(negatives, labels) for method in methods}
     for trial in trials:
-        trial.recalls = {}
+        trial.recalls, trial.alone, trial.missed = {}, {}, {}
         alike, pairs = top[trial.method.name]
         trial.counts[1:] = [f"{(alike > trial.limit).sum()} of {pairs / 1e6:.3g} million"]
     describers = {method.describe for method in methods}
@@ -82,18 +88,33 @@ def report(name: str, images: list[Picture], trials: list["Trial"], negatives: l
             made = [change(image, strength, np.random.default_rng(n)) for n, image in enumerate(images)]
             rows = {describe: describe(made) for describe in describers}
             scores = {each.name: each.paired(originals[each.describe], rows[each.describe]) for each in methods}
+            found = {trial.name: scores[trial.method.name] > trial.limit for trial in trials}
             for trial in trials:
-                trial.recalls.setdefault(title, []).append(float((scores[trial.method.name] > trial.limit).mean()))
+                trial.recalls.setdefault(title, []).append(float(found[trial.name].mean()))
+                trial.alone.setdefault(title, []).append(float((found[trial.name] & ~found["photo"]).mean()))
+                trial.missed.setdefault(title, []).append(float((found["photo"] & ~found[trial.name]).mean()))
     print(
         "| descriptor | threshold | false positives | false positives, held out | mean recall |\n|---|---|---|---|---|"
     )
     for trial in trials:
         print(f"| {trial.name} | {trial.method.shown(trial.limit)} | {' | '.join(trial.counts)} | {trial.mean:.1%} |")
     best = [max((t for t in trials if t.name.startswith(rival)), key=lambda trial: trial.mean) for rival in RIVALS]
-    shown = [trial for trial in trials if trial.name in ("photo", "photo at 0.5")] + best
-    table(["change", "strengths"], shown, lambda values: " ".join(f"{100 * value:.0f}" for value in values))
+    networks = [trial for trial in trials if trial.method.network]
+    shown = [trial for trial in trials if trial.name in ("photo", "photo at 0.5")] + best + networks
+    table(["change", "strengths"], shown, percent)
+    for trial in networks:
+        print(f"\n{trial.name} beside photo: what one finds and the other does not")
+        changes = [
+            Trial(f"{trial.name} alone", trial.method, trial.limit, [], trial.alone),
+            Trial("photo alone", trial.method, trial.limit, [], trial.missed),
+        ]
+        table(["change", "strengths"], changes, percent)
     parts = [trial for trial in trials if trial.name == "photo" or trial.name.startswith("photo without")]
     table(["change, mean"], parts, lambda values: f"{100 * np.mean(values):.0f}")
+
+
+def percent(values: list[float]) -> str:
+    return " ".join(f"{100 * value:.0f}" for value in values)
 
 
 def table(head: list[str], trials: list["Trial"], cell: Callable[[list[float]], str]) -> None:
@@ -116,6 +137,7 @@ class Method:
     alike: Callable[[Any, Any], Any]
     paired: Callable[[Any, Any], Any]
     shown: Callable[[float], str]
+    network: bool = False
 
     def trials(self, images: list[Picture], labels: Any) -> "list[Trial]":
         """Set the threshold on pairs of pictures with different labels; `photo` is also tried at its own."""
@@ -147,13 +169,18 @@ class Method:
 
 @dataclass
 class Trial:
-    """A method with a threshold: how many negatives exceed it, and the recall of each change at each strength."""
+    """A method with a threshold: how many negatives exceed it, and the recall of each change at each strength.
+
+    `alone`: the share that it finds and `photo` does not; `missed`: the reverse.
+    """
 
     name: str
     method: Method
     limit: float
     counts: list[str]
     recalls: dict[str, list[float]] = field(default_factory=dict)
+    alone: dict[str, list[float]] = field(default_factory=dict)
+    missed: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -199,6 +226,18 @@ def all_methods() -> list[Method]:
         Method("pHash 256", phash_256, fewest_bits, paired_bits, bits),
         Method("pixels:32", pixel_rows, lambda a, b: -squares(a, b), lambda a, b: -((a - b) ** 2).sum(1), distance),
     ]
+
+
+def network(specifier: str) -> Method:
+    """Return a network as a method: the cosine of two rows, which are of length 1."""
+    descriptor = open_descriptor(specifier)
+
+    def cosine(limit: float) -> str:
+        return f"cosine {limit:.2f}"
+
+    return Method(
+        specifier, descriptor.describe_many, lambda a, b: a @ b.T, lambda a, b: (a * b).sum(1), cosine, network=True
+    )
 
 
 @dataclass(frozen=True)

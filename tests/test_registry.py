@@ -52,7 +52,7 @@ def test_the_same_name_may_mean_something_else_in_another_kind() -> None:
         (
             "descriptors",
             "hash",
-            r"^--descriptor: there is no descriptor 'hash'\. .*Known: pdq, photo, pixels, sscd, .*transformers\.$",
+            r"^--descriptor: there is no descriptor 'hash'\. .*Known: onnx, pdq, photo, .*, sscd, .*transformers\.$",
         ),
         ("generators", "difusers", r"^--model: there is no generator 'difusers'\. Did you mean 'diffusers'\?"),
         ("readers", "", r"^--references: there is no reader ''\. Known: arrow, folder, hub, parquet, webdataset\.$"),

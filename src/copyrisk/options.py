@@ -47,7 +47,7 @@ class Options:
         None,
         "index",
         "How an image is described, by default as --test needs it: photo for verdict, pixels:32 for published tests. "
-        "Others: pixels:SIDE, pdq, sscd:FILE, torchscript:FILE or transformers:FOLDER_OR_ID.",
+        "Others: pixels:SIDE, pdq, sscd, onnx:FILE, torchscript:FILE or transformers:FOLDER_OR_ID.",
     )
     workers: int = _option(0, "index match", "Threads that decode images; 0 takes one a processor.", minimum=0)
     duplicate_distance: float | None = _option(

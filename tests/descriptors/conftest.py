@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+CONVOLUTION = "c = Conv(x, w) r = Relu(c) y = GlobalAveragePool(r)"
 SMALL = "return self.last(self.first(x).relu().mean((2, 3)))"
 
 
@@ -45,6 +46,29 @@ def script(tmp_path: Path) -> Callable[..., Path]:
         network = Small()
         network.define(f"def forward(self, x):\n{indent(body, '    ')}\n")
         network.save(tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def onnx_file(tmp_path: Path) -> Callable[..., Path]:
+    """Save an ONNX file with this program from its inputs to `y`, with weights `w` of a convolution, (16, 3, 3, 3)."""
+    import onnx
+
+    def save(
+        program: str = CONVOLUTION,
+        inputs: str = "float[n, 3, h, w] x",
+        seed: int = 0,
+        name: str = "network.onnx",
+        **options: object,
+    ) -> Path:
+        graph = f"network ({inputs}) => (y) {{ {program} }}"
+        model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {graph}')
+        if program == CONVOLUTION:
+            weights = np.random.default_rng(seed).normal(size=(16, 3, 3, 3)).astype(np.float32)
+            model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "w"))
+        onnx.save_model(model, tmp_path / name, **options)
         return tmp_path / name
 
     return save

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from copyrisk.descriptors import network, open_descriptor
+from copyrisk.descriptors import network, open_descriptor, pytorch
 from copyrisk.descriptors.network import TOLERANCE, Network
 from copyrisk.errors import UserError
 
@@ -62,14 +62,14 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved(
     descriptor = opened(f"torchscript:{script()}?square=32")
     images = pictures(*SIZES)
     expected = descriptor.describe_many(images)
-    whole = descriptor._loaded.forward
+    whole = torch.jit.load(script())
 
     def small(batch: Any) -> Any:
         if len(batch) > 2:
             raise torch.OutOfMemoryError
         return whole(batch)
 
-    monkeypatch.setitem(descriptor.__dict__, "_loaded", network.Loaded(descriptor._loaded.prepare, small))
+    monkeypatch.setitem(descriptor.__dict__, "_loaded", pytorch.ready(descriptor._loaded.prepare, small, "cpu"))
     descriptor._batch = 8
     with caplog.at_level(logging.WARNING, "copyrisk"):
         assert np.allclose(descriptor.describe_many(images), expected, atol=1e-6)
@@ -87,7 +87,8 @@ def test_one_picture_that_does_not_fit_the_memory_is_an_error(
     def none(batch: Any) -> Any:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setitem(descriptor.__dict__, "_loaded", network.Loaded(lambda image: np.zeros((3, 9, 9)), none))
+    loaded = pytorch.ready(lambda image: np.zeros((3, 9, 9), np.float32), none, "cpu")
+    monkeypatch.setitem(descriptor.__dict__, "_loaded", loaded)
     descriptor._batch = 1
     with pytest.raises(UserError, match="too little memory on cpu"):
         descriptor.describe_many(pictures((9, 9)))

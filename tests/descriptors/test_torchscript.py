@@ -127,7 +127,7 @@ def test_what_is_no_torchscript_file_is_refused(tmp_path: Path, script: Script) 
     with pytest.raises(UserError, match="It is a folder"):
         open_descriptor(f"torchscript:{tmp_path}")
     with pytest.raises(UserError, match="say which network"):
-        open_descriptor("sscd")
+        open_descriptor("torchscript")
     (tmp_path / "text.pt").write_text("not a network")
     with pytest.raises(UserError, match="text.pt is no TorchScript file. Make one by torch.jit"):
         open_descriptor(f"torchscript:{tmp_path}/text.pt")

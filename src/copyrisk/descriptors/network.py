@@ -3,7 +3,7 @@
 A row is what the network gives for a picture, made of length 1; rows are compared by the cosine. It depends on its
 picture and the network alone: on the CPU pictures go through the network one by one, on a GPU in batches that are
 always filled up to the same size. Rows are kept in a cache (`copyrisk.descriptors.cache`), by the hash of the picture's
-pixels.
+pixels. What torch does is in `copyrisk.descriptors.pytorch`, what ONNX Runtime does in `copyrisk.descriptors.onnx`.
 
 The specifier of a network ends in `sha256=`, the beginning of the hash of its weights: other weights are another
 descriptor, and a specifier that was written down opens these weights or none.
@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import file_digest, sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,17 +27,17 @@ from PIL import Image
 
 from copyrisk.descriptors import Descriptor, cache
 from copyrisk.errors import UserError
-from copyrisk.parallel import batched, thread_pool
+from copyrisk.parallel import batched, in_threads, thread_pool
 
 log = logging.getLogger("copyrisk")
 
+Array = NDArray[Any]
 Floats = NDArray[np.float32]
+Batch = list[tuple[int, Array]]
+"""Prepared pictures of one shape, and which of the pictures they are."""
 
 FORMAT = 1
 """Raised when rows come to mean something else, so that cached ones are not used any more."""
-
-GPU_BATCH, GPU_BATCH_VARIED = 64, 8
-"""Pictures that go through a GPU at once; fewer where their shapes differ, since each shape has batches of its own."""
 
 AHEAD = 128
 """Pictures that are prepared while others are in the network."""
@@ -48,7 +48,9 @@ TOLERANCE = 1e-3
 DIGITS = 16
 """Digits of the weights' hash in a specifier."""
 
-COMMON = ("device", "dtype", "sha256")
+APART = ("device", "dtype", "sha256")
+"""Options that do not change rows, or that are part of a network's identity in another form."""
+
 DTYPES = ("auto", "float32", "bfloat16")
 
 
@@ -61,7 +63,7 @@ class Place:
     options: dict[str, str]
 
     def __str__(self) -> str:
-        return f"--descriptor {self.name}:{self.where}"
+        return f"--descriptor {self.name}:{self.where}".removesuffix(":")
 
     def specifier(self, where: str, fingerprint: str) -> str:
         """Return the specifier that opens the same descriptor from anywhere."""
@@ -69,17 +71,24 @@ class Place:
         return f"{self.name}:{where}?{urlencode(given | {'sha256': fingerprint[:DIGITS]}, safe=',:/')}"
 
 
+class TooLittleMemory(Exception):  # noqa: N818 - it is no fault: a smaller batch is tried
+    """A batch does not fit into the memory of the device."""
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """A network that is ready: `prepare` a picture (3, height, width), give a batch of them to `forward`.
+    """A network that is ready: `prepare` a picture, give a batch of them to `forward`.
 
-    `forward` takes and returns tensors on the device: (n, 3, height, width) float32 to (n, dimensions), trailing ones
-    allowed. `varied`: pictures are prepared to different heights and widths.
+    `prepare` gives an array; pictures with arrays of one shape go through together, `batch` at a time. `forward` takes
+    the arrays (n, *shape) and what to compute in (`Network.computes_in`), and gives an array (n, dimensions), trailing
+    ones allowed, or something else, which is refused. It raises TooLittleMemory. `threads`: it may be called in several
+    threads at a time.
     """
 
-    prepare: Callable[[Image.Image], Floats]
-    forward: Callable[[Any], Any]
-    varied: bool = False
+    prepare: Callable[[Image.Image], Array]
+    forward: Callable[[Array, str], Any]
+    batch: int = 1
+    threads: bool = False
 
 
 class Network(Descriptor):
@@ -88,8 +97,15 @@ class Network(Descriptor):
     dtype = "float32"
     metric = "cosine"
 
-    def __init__(self, place: Place, where: str, fingerprint: str, load: Callable[[str], Loaded]):
-        """Take the weights' place and hash, and what loads them onto a device.
+    def __init__(
+        self,
+        place: Place,
+        where: str,
+        fingerprint: str,
+        load: Callable[[str], Loaded],
+        find_device: Callable[[Place], str] = lambda place: "cpu",
+    ):
+        """Take the weights' place and hash, what loads them onto a device, and what says which device.
 
         Raises UserError where the weights are not those that the specifier asks for, or an option is not understood.
         """
@@ -97,6 +113,7 @@ class Network(Descriptor):
         self.fingerprint = fingerprint
         self.specifier = place.specifier(where, fingerprint)
         self._load = load
+        self._find_device = find_device
         self._lock = RLock()
         self._batch = 0
         wanted = place.options.get("sha256", "").lower()
@@ -111,17 +128,8 @@ class Network(Descriptor):
 
     @cached_property
     def device(self) -> str:  # type: ignore[override] # found when it is asked for
-        """Where the network computes: what `?device=` says, else `cuda` where there is one, else `cpu`."""
-        import torch
-
-        wanted = self.place.options.get("device", "auto")
-        if wanted == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            torch.empty(1, device=wanted)
-        except (RuntimeError, AssertionError, NotImplementedError):
-            raise UserError(f"{self.place}: there is no device {wanted}. Give device=cpu, or leave it out.") from None
-        return wanted
+        """Where the network computes."""
+        return self._find_device(self.place)
 
     @cached_property
     def dimensions(self) -> int:  # type: ignore[override] # found when it is asked for
@@ -162,7 +170,7 @@ class Network(Descriptor):
 
     @cached_property
     def _identity(self) -> bytes:
-        options = sorted((name, value) for name, value in self.place.options.items() if name not in COMMON)
+        options = sorted((name, value) for name, value in self.place.options.items() if name not in APART)
         place = self.device.partition(":")[0]
         what = (FORMAT, self.place.name, options, self.fingerprint, place, self.computes_in)
         return sha256(repr(what).encode()).digest()
@@ -170,7 +178,7 @@ class Network(Descriptor):
     @cached_property
     def _loaded(self) -> Loaded:
         loaded = self._load(self.device)
-        self._batch = 1 if self.device == "cpu" else GPU_BATCH_VARIED if loaded.varied else GPU_BATCH
+        self._batch = loaded.batch
         return loaded
 
     @cached_property
@@ -204,44 +212,41 @@ class Network(Descriptor):
     def _compute(self, images: list[Image.Image], pool: ThreadPoolExecutor, dtype: str) -> Floats:
         """Give pictures to the network; what is ahead is prepared meanwhile. Those of one shape make a batch."""
         found: dict[int, Floats] = {}
-        waiting: dict[tuple[int, ...], list[tuple[int, Floats]]] = {}
+        forward = partial(self._forward, dtype=dtype)
         with self._lock:
             loaded = self._loaded
-            for position, picture in enumerate(self._prepared(images, pool, loaded)):
-                batch = waiting.setdefault(picture.shape, [])
-                batch.append((position, picture))
-                if len(batch) == self._batch:
-                    found |= self._forward(waiting.pop(picture.shape), dtype)
-            for batch in waiting.values():
-                found |= self._forward(batch, dtype)
+            batches = self._batches(images, pool, loaded)
+            for rows in in_threads(0, forward, batches) if loaded.threads else map(forward, batches):
+                found |= rows
         return np.array([found[position] for position in range(len(images))])
 
-    def _prepared(self, images: list[Image.Image], pool: ThreadPoolExecutor, loaded: Loaded) -> Iterator[Floats]:
+    def _batches(self, images: list[Image.Image], pool: ThreadPoolExecutor, loaded: Loaded) -> Iterator[Batch]:
+        waiting: dict[tuple[int, ...], Batch] = {}
+        for position, picture in enumerate(self._prepared(images, pool, loaded)):
+            batch = waiting.setdefault(picture.shape, [])
+            batch.append((position, picture))
+            if len(batch) >= self._batch:
+                yield waiting.pop(picture.shape)
+        yield from waiting.values()
+
+    def _prepared(self, images: list[Image.Image], pool: ThreadPoolExecutor, loaded: Loaded) -> Iterator[Array]:
         for some in batched(images, AHEAD):
             try:
                 yield from pool.map(loaded.prepare, some)
             except (ValueError, TypeError, RuntimeError) as error:
                 raise UserError(f"{self.place}: its image processor failed: {reason(error)}") from error
 
-    def _forward(self, batch: list[tuple[int, Floats]], dtype: str) -> dict[int, Floats]:
+    def _forward(self, batch: Batch, dtype: str) -> dict[int, Floats]:
         """Return the rows of a batch of prepared pictures, by their positions."""
-        import torch
-
         if len(batch) > self._batch:
             half = len(batch) // 2
             return self._forward(batch[:half], dtype) | self._forward(batch[half:], dtype)
         pictures = np.array([picture for _, picture in batch])
         filled = np.concatenate([pictures, *[pictures[-1:]] * (self._batch - len(batch))])
-        kind = self.device.partition(":")[0]
         try:
-            with (
-                torch.inference_mode(),
-                torch.autocast(kind, torch.bfloat16, enabled=dtype == "bfloat16"),
-                torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            ):
-                output = self._loaded.forward(torch.from_numpy(filled).to(self.device))
-                values = self._checked(output, len(filled)).float().cpu().numpy()[: len(batch)].astype(np.float64)
-        except torch.OutOfMemoryError:
+            output = self._checked(self._loaded.forward(filled, dtype), len(filled))
+            values = output[: len(batch)].astype(np.float64)
+        except TooLittleMemory:
             if self._batch == 1:
                 raise UserError(f"{self.place}: too little memory on {self.device}. Add device=cpu.") from None
             self._batch //= 2
@@ -262,45 +267,53 @@ class Network(Descriptor):
         rows = (values / length[:, None]).astype(np.float32)
         return {position: row for (position, _), row in zip(batch, rows, strict=True)}
 
-    def _checked(self, output: Any, count: int) -> Any:
-        import torch
-
-        if isinstance(output, (list, tuple)) and output:
-            output = output[0]
-        if not isinstance(output, torch.Tensor):
+    def _checked(self, output: Any, count: int) -> Array:
+        if not isinstance(output, np.ndarray):
             raise UserError(f"{self.place}: it gives a {type(output).__name__}, not a tensor with a row a picture.")
-        shape = tuple(output.shape)
+        shape = output.shape
         if len(shape) < 2 or shape[0] != count or shape[1] == 0 or any(side != 1 for side in shape[2:]):
             raise UserError(
                 f"{self.place}: for {count} pictures it gives a tensor of shape {shape}, not ({count}, dimensions). A "
                 "descriptor is one row of numbers a picture; put a pooling layer at the end of the network."
             )
-        return output.flatten(1)
+        return output.reshape(count, -1)
 
 
-def split(name: str, argument: str, known: Sequence[str]) -> Place:
-    """Split `WHERE?option=value&option=value`; raise UserError for an option that is not known, or no WHERE."""
+def split(name: str, argument: str, known: Sequence[str], nowhere: bool = False) -> Place:
+    """Split `WHERE?option=value&option=value`.
+
+    Raises UserError for an option that is not known, and where there is no WHERE unless `nowhere` allows it.
+    """
     where, mark, query = argument, "", ""
     # A question mark is allowed in a file name.
     if not Path(argument).expanduser().exists():
         where, mark, query = argument.rpartition("?") if "?" in argument else (argument, "", "")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    allowed = (*known, *COMMON)
+    allowed = (*known, "sha256")
     if mark and (not options or not options.keys() <= set(allowed)):
         raise UserError(
-            f"--descriptor {name}:{argument}: '?{query}' is not understood: give options as in ?{allowed[0]}=…&dtype="
-            f"float32; known: {', '.join(allowed)}."
+            f"--descriptor {name}:{argument}: '?{query}' is not understood: give options as in "
+            f"?{allowed[0]}=…&{allowed[1]}=…; known: {', '.join(allowed)}."
         )
-    if not where:
+    if not where and not nowhere:
         raise UserError(f"--descriptor {name}: say which network, as in {name}:./weights.")
     return Place(name, where, options)
 
 
-def require(place: Place, *libraries: str) -> None:
-    """Raise UserError where a library is not installed."""
+def require(place: Place, extra: str, *libraries: str) -> None:
+    """Raise UserError, which names an extra of ours, where a library is not installed."""
     missing = [library for library in libraries if find_spec(library) is None]
     if missing:
-        raise UserError(f"{place} needs {' and '.join(missing)}: pip install 'copyrisk[networks]'.")
+        raise UserError(f"{place} needs {' and '.join(missing)}: pip install 'copyrisk[{extra}]'.")
+
+
+def file_of(place: Place, hint: str = "") -> Path:
+    """Return the file that a place is; raise UserError, with a hint what to do, where there is none."""
+    file = Path(place.where).expanduser().resolve()
+    if not file.is_file():
+        what = " It is a folder." if file.is_dir() else ""
+        raise UserError(f"{place}: there is no file {file}.{what}{hint}")
+    return file
 
 
 def hash_of(files: Sequence[Path]) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from copyrisk.descriptors import pytorch
 from copyrisk.descriptors.network import Floats, Loaded, Network, Place, hash_of, reason, require, split
 from copyrisk.errors import UserError
 
-OPTIONS = ("pool", "revision")
+OPTIONS = ("pool", "revision", *pytorch.OPTIONS)
 POOLS = ("pooler", "cls", "mean")
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 CONFIGURATION = ("config.json", *PROCESSORS)
@@ -31,7 +32,7 @@ def open_transformers(argument: str) -> Network:
     Raises UserError where it is neither, or no model with an image processor.
     """
     place = split("transformers", argument, OPTIONS)
-    require(place, "torch", "transformers")
+    require(place, "networks", "torch", "transformers")
     if place.options.get("pool", "cls") not in POOLS:
         raise UserError(f"{place}: pool={place.options['pool']} is not known. Give {', '.join(POOLS)}.")
     folder = Path(place.where).expanduser()
@@ -39,7 +40,11 @@ def open_transformers(argument: str) -> Network:
     if not local:
         folder = _download(place, folder)
     where = str(folder.resolve()) if local else place.where
-    return Network(place, where, hash_of(_files(place, folder)), lambda device: _load(place, folder, device))
+
+    def load(device: str) -> Loaded:
+        return _load(place, folder, device)
+
+    return Network(place, where, hash_of(_files(place, folder)), load, pytorch.find_device)
 
 
 def _files(place: Place, folder: Path) -> list[Path]:
@@ -114,7 +119,7 @@ def _load(place: Place, folder: Path, device: str) -> Loaded:
         return np.asarray(processor(images=image, return_tensors="np")["pixel_values"][0], np.float32)
 
     trained = not any("pooler" in key for key in missing)
-    return Loaded(prepare, _forward(model.to(device).eval(), place.options.get("pool"), trained))
+    return pytorch.ready(prepare, _forward(model.to(device).eval(), place.options.get("pool"), trained), device)
 
 
 def _forward(model: Any, pool: str | None, trained: bool) -> Callable[[Any], Any]:
