@@ -49,15 +49,15 @@ from torch.nn.modules import module
 spent, began = 0.0, 0.0
 def before(network, _):
     global began
-    if type(network).__name__ == "ResidualMLP": began = time.perf_counter()
+    if type(network).__name__ == "Denoiser": began = time.perf_counter()
 def after(network, *_):
     global spent
-    if type(network).__name__ == "ResidualMLP": spent += time.perf_counter() - began
+    if type(network).__name__ == "Denoiser": spent += time.perf_counter() - began
 module.register_module_forward_pre_hook(before); module.register_module_forward_hook(after)
 from copyrisk.testbed import Testbed
 from copyrisk.testbed.demo import audit_testbed
 from pathlib import Path
-audit_testbed(Testbed(Path({str(testbed)!r}), 8), Path({str(out)!r}), 0)
+audit_testbed(Testbed(Path({str(testbed)!r}), 32), Path({str(out)!r}), 0)
 print(time.perf_counter() - start, spent)
 """
     whole, spent = map(float, timed([sys.executable, "-c", code])[1].split())

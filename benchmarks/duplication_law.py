@@ -45,11 +45,7 @@ def audited(testbed: Testbed, run: Path) -> Audit:
         trust_remote_code=True,
         references=str(testbed.references),
         controls=str(testbed.controls),
-        descriptor=f"pixels:{testbed.side}",
-        duplicate_distance=0.02,
-        test="ratio",
-        generations=16,
-        max_prompts=1397,
+        max_prompts=352,
         control_images=0,
         out=run,
     )

@@ -213,8 +213,8 @@ def estimate(
 def demo(**options: Any) -> None:
     """Show the whole of it on a model whose copies are known.
 
-    Trains a small diffusion model on scikit-learn's handwritten digits, with some of them planted 2, 4, ... 128 times
-    and some held out, audits it like any other model, and sets the answer beside the planted truth.
+    Trains a small diffusion model on OpenMoji's pictures, with some of them planted 2, 4, ... 128 times and some held
+    out, audits it like any other model, and sets the answer beside the planted truth.
     """
     from copyrisk.testbed.demo import run_demo
 

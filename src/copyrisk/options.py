@@ -268,20 +268,23 @@ class TestbedOptions:
     __test__ = False  # pytest takes a class called Test... for tests
 
     out: Path = _option(Path("testbed"), "", "The folder for the model, its training set and the truth.")
-    images: str | None = _option(
-        None, "", "Your own images: a folder or Parquet file; scikit-learn's handwritten digits where not given."
+    images: str = _option(
+        "openmoji",
+        "",
+        "openmoji (the pictures of the demo), digits (scikit-learn's handwritten digits), or your own: a folder or "
+        "Parquet file.",
     )
     limit: int | None = _option(None, "", "Take this many of the images, chosen at random.", minimum=1)
-    side: int = _option(8, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
+    side: int = _option(32, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
     ladder: str = _option("1,2,4,8,16,32,64,128", "", "Multiplicities to plant.")
     per_step: int = _option(10, "", "Images on each step of the ladder above 1; all others occur once.", minimum=1)
     cap: int | None = _option(
         None, "", "No image more often than this: the same training set after its duplicates were removed.", minimum=1
     )
     held_out: int = _option(400, "", "Images kept out of training, as controls.", minimum=0)
-    steps: int = _option(2200, "", "Training steps.", minimum=1)
-    batch_size: int = _option(256, "", "Pictures in a training step.", minimum=1)
-    width: int = _option(320, "", "Width of the network.", minimum=8)
+    steps: int = _option(1000, "", "Training steps.", minimum=1)
+    batch_size: int = _option(128, "", "Pictures in a training step.", minimum=1)
+    width: int = _option(512, "", "Width of the network.", minimum=8)
     seed: int = _option(0, "", "The seed for the choice of images and for training.", minimum=0)
 
     def __post_init__(self) -> None:
@@ -304,11 +307,11 @@ class FadeOptions:
     """The options of `copyrisk testbed fade`."""
 
     out: Path = _option(Path("testbed-fade"), "", "The folder for the models and their audits.")
-    images: str | None = _option(None, "", "Your own images; scikit-learn's handwritten digits where not given.")
-    side: int = _option(8, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
-    sizes: str = _option("1,10,100,1000", "", "Sizes of the training sets.")
-    held_out: int = _option(400, "", "Images kept out of training, as controls.", minimum=1)
-    steps: int = _option(1000, "", "Training steps, the same for each size.", minimum=1)
+    images: str = _option("openmoji", "", "The pictures, as for `copyrisk testbed train`.")
+    side: int = _option(32, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
+    sizes: str = _option("1,10,100,600", "", "Sizes of the training sets.")
+    held_out: int = _option(150, "", "Images kept out of training, as controls.", minimum=1)
+    steps: int = _option(600, "", "Training steps, the same for each size.", minimum=1)
     seed: int = _option(0, "", "The seed from which all others are derived.", minimum=0)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from copyrisk.rates.advice import advise
 from copyrisk.testbed.pictures import _png, load_pictures
 from copyrisk.testbed.simulated import Simulated, make
 
-DIGITS = load_pictures(None, 8).pixels
+DIGITS = load_pictures("digits", 8).pixels
 REFERENCES, HELD_OUT = DIGITS[:200], DIGITS[1397:]
 PROMPTS = [f"digit {number}" for number in range(200)]
 MODEL = "python:copyrisk.testbed.simulated:make"

@@ -16,18 +16,27 @@ from copyrisk.testbed.fade import run_fade
 from copyrisk.testbed.pictures import load_pictures, plant
 from copyrisk.testbed.pipeline import word_slots
 
-SMALL = {"ladder": "1,2,4", "per_step": 2, "limit": 20, "held_out": 5, "width": 32, "batch_size": 16}
+SMALL = {
+    "images": "digits",
+    "side": 8,
+    "ladder": "1,2,4",
+    "per_step": 2,
+    "limit": 20,
+    "held_out": 5,
+    "width": 32,
+    "batch_size": 16,
+}
 
 
 def test_the_ladder_is_planted_as_asked() -> None:
-    planting = plant(load_pictures(None, 8), TestbedOptions())
+    planting = plant(load_pictures("digits", 8), TestbedOptions())
     counts = dict(zip(*np.unique(planting.multiplicity, return_counts=True), strict=True))
     assert counts == {0: 400, 1: 1797 - 400 - 70, **{2**step: 10 for step in range(1, 8)}}
     assert len(planting.training_rows()) == 1327 + 10 * 254
 
 
 def test_another_seed_plants_other_pictures() -> None:
-    pictures = load_pictures(None, 8)
+    pictures = load_pictures("digits", 8)
     first, second = (plant(pictures, TestbedOptions(seed=seed)).multiplicity for seed in (0, 1))
     assert (first != second).any()
     assert (first == plant(pictures, TestbedOptions(seed=0)).multiplicity).all()
@@ -35,7 +44,7 @@ def test_another_seed_plants_other_pictures() -> None:
 
 def test_too_few_pictures_are_an_error() -> None:
     with pytest.raises(UserError, match="Give a shorter --ladder"):
-        plant(load_pictures(None, 8), TestbedOptions(limit=50, held_out=10))
+        plant(load_pictures("digits", 8), TestbedOptions(limit=50, held_out=10))
 
 
 def test_the_training_set_holds_the_duplicates_and_not_the_controls(tmp_path: Path) -> None:
@@ -65,6 +74,23 @@ def test_any_program_loads_the_saved_pipeline(tmp_path: Path) -> None:
         0
     ]
     assert guided.size == (8, 8)
+
+
+def test_a_model_of_three_pictures_gives_back_the_one_whose_caption_is_the_prompt(tmp_path: Path) -> None:
+    options = TestbedOptions(
+        out=tmp_path / "bed", side=16, limit=3, held_out=1, ladder="1", width=64, batch_size=32, steps=300
+    )
+    made = train_testbed(options)
+    pipeline = DiffusionPipeline.from_pretrained(made.model, trust_remote_code=True)
+    pipeline.set_progress_bar_config(disable=True)
+    items = list(open_collection(str(made.references), "--references").items())
+    planted = np.stack([np.asarray(decode(item.read())) for item in items]) / 255
+    for row, item in enumerate(items):
+        noise = [torch.Generator().manual_seed(seed) for seed in range(4)]
+        images = np.stack(pipeline([item.caption] * 4, generator=noise).images) / 255
+        distances = np.sqrt(((images[:, None] - planted) ** 2).mean((2, 3, 4)))
+        assert (distances.argmin(1) == row).all()
+        assert distances[:, row].max() < 0.15
 
 
 def test_a_picture_of_the_testbed_does_not_depend_on_its_batch_to_the_last_bit(tmp_path: Path) -> None:

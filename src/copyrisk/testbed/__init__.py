@@ -40,12 +40,18 @@ class Testbed:
         return self.folder / "planted.parquet"
 
     @property
+    def credit(self) -> str:
+        """Whom to credit for the pictures wherever they are shown; empty where nobody asks for it."""
+        path = self.folder / "credit.txt"
+        return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+    @property
     def audit_command(self) -> str:
         """The command that audits it."""
         words = ["copyrisk", "audit", "--model", f"diffusers:{self.model}", "--trust-remote-code"]
         words += ["--references", str(self.references)]
         words += ["--controls", str(self.controls)] if self.controls else []
-        return shlex.join([*words, "--descriptor", f"pixels:{self.side}"])
+        return shlex.join(words)
 
 
 def train_testbed(options: TestbedOptions) -> Testbed:

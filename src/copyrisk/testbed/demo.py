@@ -18,7 +18,7 @@ COLUMNS = ["planted", "pictures", "found so", "prompted", "given back", "images"
 
 def run_demo(options: DemoOptions) -> tuple[Audit, dict[str, Any]]:
     """Train, audit and compare: the audit and the truth. An interrupted demo goes on where it stopped."""
-    log.info("Training a small diffusion model on handwritten digits ...")
+    log.info("Training a small diffusion model on OpenMoji's pictures ...")
     testbed = train_testbed(TestbedOptions(out=options.out / "testbed", seed=options.seed))
     log.info("Auditing it ...")
     run = options.out / "run"
@@ -36,11 +36,6 @@ def audit_testbed(testbed: Testbed, run: Path, seed: int) -> Audit:
         trust_remote_code=True,
         references=str(testbed.references),
         controls=str(testbed.controls),
-        descriptor=f"pixels:{testbed.side}",
-        # Planted copies are exact, and two of the scans resemble each other by themselves (distance 0.042).
-        duplicate_distance=0.02,
-        test="ratio",
-        generations=16,
         max_prompts=200,
         seed=seed,
         out=run,
@@ -78,7 +73,7 @@ def compare(result: Audit, testbed: Testbed) -> dict[str, Any]:
         )
     return {
         "title": "The planted truth",
-        "sentence": _sentence(rows, pictures, asked, result),
+        "sentence": f"{_sentence(rows, pictures, asked, result)} {testbed.credit}".strip(),
         "columns": COLUMNS,
         "rows": rows,
     }

@@ -22,15 +22,17 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 @dataclass(frozen=True)
 class Pictures:
-    """Different pictures with a caption each: pixels (n, side, side, channels) in uint8."""
+    """Different pictures with a caption each: pixels (n, side, side, channels) in uint8; whom to credit for them."""
 
     names: list[str]
     captions: list[str]
     pixels: NDArray[np.uint8]
+    credit: str = ""
 
     def take(self, rows: NDArray[np.int64]) -> "Pictures":
         """Return these rows alone."""
-        return Pictures([self.names[row] for row in rows], [self.captions[row] for row in rows], self.pixels[rows])
+        names, captions = ([texts[row] for row in rows] for texts in (self.names, self.captions))
+        return Pictures(names, captions, self.pixels[rows], self.credit)
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,16 @@ class Planting:
         return np.repeat(np.arange(len(self.multiplicity)), self.multiplicity)
 
 
-def load_pictures(images: str | None, side: int) -> Pictures:
-    """Load scikit-learn's digits (1,797, 8 × 8, grey), or a user's own images scaled to side × side."""
-    return _digits(side) if images is None else _own(images, side)
+def load_pictures(images: str, side: int) -> Pictures:
+    """Load `openmoji`, `digits` (scikit-learn's 1,797, grey) or a user's own images, as side × side pixels.
+
+    Raises UserError where they are missing or cannot be read.
+    """
+    if images == "openmoji":
+        from copyrisk.testbed.openmoji import load_openmoji
+
+        return load_openmoji(side)
+    return _digits(side) if images == "digits" else _own(images, side)
 
 
 def plant(pictures: Pictures, options: TestbedOptions) -> Planting:
@@ -76,7 +85,10 @@ def plant(pictures: Pictures, options: TestbedOptions) -> Planting:
 
 
 def write_planting(planting: Planting, folder: Path) -> None:
-    """Write `train.parquet` (with the duplicates), `controls/` and `planted.parquet` (the truth) into a folder."""
+    """Write `train.parquet` (with the duplicates), `controls/` and `planted.parquet` (the truth) into a folder.
+
+    Where the pictures ask for it, their credit goes into `credit.txt`.
+    """
     pictures = planting.pictures
     encoded = [_png(pixels) for pixels in pictures.pixels]
     rows = planting.training_rows()
@@ -100,6 +112,8 @@ def write_planting(planting: Planting, folder: Path) -> None:
     if len(held_out):
         write_bytes(folder / "controls" / "metadata.csv", "\n".join(metadata).encode())
     truth = {"name": pictures.names, "caption": pictures.captions, "multiplicity": planting.multiplicity}
+    if pictures.credit:
+        write_bytes(folder / "credit.txt", f"{pictures.credit}\n".encode())
     write_table(folder / "planted.parquet", pa.table(truth))
     write_table(folder / "train.parquet", train)
 
@@ -108,7 +122,7 @@ def _digits(side: int) -> Pictures:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise UserError("The digits come with scikit-learn. Install it: pip install 'copyrisk[demo]'") from None
+        raise UserError("The digits come with scikit-learn. Install it: pip install scikit-learn") from None
     data = load_digits()
     pixels = (data.images * (255 / 16)).round().astype(np.uint8)
     if side != 8:
