@@ -41,7 +41,7 @@ def picture(seed):
 CHOICES: dict[str, list[Any]] = {
     "model": ["python:models_of_combinations:unconditional", "folder:made", "folder:made_without_prompts"],
     "controls": ["controls"],
-    "descriptor": ["photo", "pixels:8"],
+    "descriptor": ["photo"],
     "prompts": ["prompts.txt"],
     "strata": ["rules"],
     "max_prompts": [2],
