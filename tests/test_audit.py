@@ -22,6 +22,7 @@ from copyrisk.rates.intervals import binomial_rate
 from copyrisk.report import facts
 from copyrisk.report.facts import gather
 from copyrisk.run import Run
+from copyrisk.verdicts.verdict import THRESHOLD
 
 # Gives back the reference that the prompt names in three of four images, and noise in the others.
 GENERATOR = """
@@ -75,7 +76,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def audit(world: Path, function: str = "make", **options: object) -> copyrisk.Audit:
     module = f"maker_{world.name.replace('-', '_')}"
-    given = {"references": "references", "controls": "controls", "out": "run", "descriptor": "pixels:16", **options}
+    pixels = {"references": "references", "controls": "controls", "test": "tile", "descriptor": "pixels:16"}
+    given = {**pixels, "out": "run", **options}
     return copyrisk.audit(**{"model": f"python:{module}:{function}", **given})  # type: ignore[arg-type]
 
 
@@ -140,6 +142,7 @@ def test_images_made_elsewhere_give_the_same_answer(world: Path) -> None:
         references="references",
         controls="controls",
         out=Path("other"),
+        test="tile",
         descriptor="pixels:16",
     )
     for name in ("all", "1", "3–4", "controls"):
@@ -200,7 +203,7 @@ def test_stages_one_by_one_give_what_an_audit_gives(world: Path) -> None:
     stages.duplicates(out=out)
     stages.plan(model=model, generations=4, out=out)
     stages.generate(model=model, out=out)
-    assert stages.match(out=out).equals(whole.matches)
+    assert stages.match(test="tile", out=out).equals(whole.matches)
     assert stages.rates(out=out).equals(pq.read_table("whole/rates.parquet"))
     assert stages.report(out=out).exists()
 
@@ -383,7 +386,7 @@ def test_a_budget_stage_by_stage_says_in_each_round_what_is_known(world: Path) -
     for _ in range(3):
         stages.plan(model=model, budget=130, out=out)
         stages.generate(model=model, out=out)
-        stages.match(out=out)
+        stages.match(test="tile", out=out)
         table = stages.rates(out=out).to_pandas().set_index(["name", "measure"])
         widths.append(table.loc[("all", "regurgitation"), "high"] - table.loc[("all", "regurgitation"), "low"])
     assert widths == sorted(widths, reverse=True)
@@ -418,9 +421,7 @@ def test_prompts_that_are_no_captions_are_shown_and_count_in_no_rate(world: Path
         noise(world / "made" / f"{number}.png", number % 2)
         (world / "made" / f"{number}.txt").write_text(prompt)
     # `1.png` is reference 1, and so is `3.png`, which nobody asked for by its caption.
-    result = copyrisk.audit(
-        model="folder:made", references="references", controls="controls", out="run", descriptor="pixels:16"
-    )
+    result = audit(world, model="folder:made")
     counts = result.facts["counts"]
     assert (counts["prompts"], counts["generations"], counts["copies"]) == (2, 3, 3)
     assert counts["other_generations"] == 2
@@ -510,8 +511,12 @@ def test_going_back_to_a_given_threshold_gives_what_a_fresh_run_gives(world: Pat
     assert again.matches.equals(fresh.matches) and again.rates == fresh.rates
 
 
-def test_the_test_verdict_finds_a_part_and_shows_where(world: Path) -> None:
-    references = [np.asarray(Image.open(path).convert("RGB")) for path in sorted((world / "references").glob("?.png"))]
+@pytest.fixture
+def photographs(world: Path) -> Path:
+    """The same world with pictures that have something to see, and `parts`, which gives back halves of references.
+
+    `with_controls` gives back controls, too, as if it had seen them.
+    """
     smooth = np.random.default_rng(5)
     for number in range(6):
         photograph(smooth).save(world / "references" / f"{number}.png")
@@ -519,11 +524,19 @@ def test_the_test_verdict_finds_a_part_and_shows_where(world: Path) -> None:
         Image.open(world / "references" / "0.png").save(world / "references" / f"{copy}.png")
     for number in range(100, 140):
         photograph(smooth).save(world / "controls" / f"{number}.png")
-    assert len(references) == 6
     (world / "parts.py").write_text(PARTS)
-    result = audit(
-        world, model="python:parts:make", test="verdict", descriptor="pixels:32", generations=6, control_images=10
-    )
+    return world
+
+
+def audit_of_photographs(function: str = "make", **options: object) -> copyrisk.Audit:
+    """An audit without a word about what a copy is."""
+    given = {"references": "references", "controls": "controls", "out": "run", "generations": 4, "control_images": 8}
+    return copyrisk.audit(**{"model": f"python:parts:{function}", **given, **options})  # type: ignore[arg-type]
+
+
+def test_by_default_a_part_is_found_and_shown(photographs: Path) -> None:
+    result = audit_of_photographs()
+    assert (result.facts["test"]["name"], result.facts["test"]["descriptor"]) == ("verdict", "photo")
     matches = result.matches.to_pandas().merge(result.plan.to_pandas()[["prompt_id", "prompt", "role"]], on="prompt_id")
     asked = matches[matches["role"] == "reference"]
     halves, wholes = asked[asked["seed"] % 2 == 0], asked[asked["seed"] % 2 == 1]
@@ -535,10 +548,58 @@ def test_the_test_verdict_finds_a_part_and_shows_where(world: Path) -> None:
     assert result.facts["counts"]["copies"] == (asked["verdict"] != "no copy").sum()
     pair = next(pair for pair in result.facts["pairs"] if pair["verdict"] == "partial copy")
     assert 0.2 < pair["share"] < 0.8
-    assert "of the picture (outlined)" in result.report.read_text(encoding="utf-8")
+    page = result.report.read_text(encoding="utf-8")
+    assert "of the picture (outlined)" in page
+    # So few controls can make the threshold stricter, but not laxer.
+    assert result.facts["test"]["threshold"] == 1 / THRESHOLD
+    assert any("A false-positive rate of 0.10\u00a0% is the aim" in note for note in result.facts["notes"])
+    assert "Within bounds, the threshold was read off the controls" in page
 
 
-def photograph(generator: np.random.Generator, side: int = 48) -> Image.Image:
+def test_controls_that_look_copied_make_the_threshold_stricter_unless_it_is_given(photographs: Path) -> None:
+    result = audit_of_photographs("with_controls", generations=2)
+    plan = result.plan.to_pandas()[["prompt_id", "role"]]
+    matches = result.matches.to_pandas().merge(plan, on="prompt_id")
+    smallest = matches.loc[matches["role"] == "control", "control_statistic"].min()
+    facts = result.facts["test"]
+    assert facts["threshold"] == np.nextafter(smallest, 0) < 1 / THRESHOLD
+    assert facts["calibration"]["source"] == "controls" and facts["calibration"]["requested"] == 0.001
+    assert not (matches["control_verdict"] == "copy").any()
+    assert ((matches["verdict"] != "no copy") == (matches["statistic"] <= facts["threshold"])).all()
+    command = result.facts["command"]
+    assert "--threshold" not in command and "--false-positive-rate" not in command
+    again = audit_of_photographs("with_controls", generations=2, threshold=0.1)
+    assert (again.facts["test"]["threshold"], again.facts["test"]["calibration"]) == (0.1, None)
+    assert (again.matches.to_pandas()["control_verdict"] == "copy").any()
+    assert "--threshold 0.1" in again.facts["command"]
+
+
+def test_without_controls_the_threshold_is_the_fixed_one(photographs: Path) -> None:
+    result = audit_of_photographs(controls=None, control_images=None, generations=2)
+    assert (result.facts["test"]["threshold"], result.facts["test"]["calibration"]) == (1 / THRESHOLD, None)
+    assert result.facts["counts"]["copies"] > 0
+
+
+def test_controls_that_are_all_references_leave_the_fixed_threshold(photographs: Path) -> None:
+    for path in (photographs / "controls").iterdir():
+        path.unlink()
+    for number in (1, 2):
+        Image.open(photographs / "references" / f"{number}.png").save(photographs / "controls" / f"{number}.png")
+    result = audit_of_photographs(control_images=None, generations=2)
+    assert result.facts["counts"]["control_pictures_dropped"] == 2
+    assert (result.facts["test"]["threshold"], result.facts["test"]["calibration"]) == (1 / THRESHOLD, None)
+
+
+@pytest.mark.parametrize("given", [{}, {"test": "tile"}])
+def test_controls_are_no_obstacle_where_all_images_fail(world: Path, given: dict[str, str]) -> None:
+    (world / "made").mkdir()
+    (world / "made" / "picture 1.png").write_bytes(b"no image")
+    (world / "made" / "picture 1.txt").write_text("picture 1")
+    rate = copyrisk.audit(model="folder:made", references="references", controls="controls", **given).regurgitation
+    assert (rate.low, rate.high, rate.trials) == (0, 1, 0)
+
+
+def photograph(generator: np.random.Generator, side: int = 64) -> Image.Image:
     planes = []
     for _ in range(3):
         radii = (0.7, 1.5, 3, 6, 12)
@@ -554,7 +615,6 @@ import pandas as pd
 from pathlib import Path
 from PIL import Image
 from scipy.ndimage import gaussian_filter
-from scipy.ndimage import gaussian_filter
 
 FOLDER = Path(__file__).parent
 
@@ -563,7 +623,7 @@ def make(prompts, seeds):
 
 def one(prompt, seed):
     generator = np.random.default_rng(seed)
-    noise = generator.standard_normal((48, 48, 3))
+    noise = generator.standard_normal((64, 64, 3))
     new = sum(gaussian_filter(noise, (radius, radius, 0)) * radius for radius in (0.7, 1.5, 3, 6, 12))
     new = np.clip(128 + 50 * new / new.std(), 0, 255).astype(np.uint8)
     path = FOLDER / "references" / f"{prompt.split()[-1]}.png"
@@ -572,8 +632,15 @@ def one(prompt, seed):
     old = np.asarray(Image.open(path).convert("RGB"))
     if seed % 2:
         return old
-    new[:, :24] = old[:, 12:36]
+    new[:, :32] = old[:, 16:48]
     return new
+
+def with_controls(prompts, seeds):
+    return [control(prompt, seed) or one(prompt, seed) for prompt, seed in zip(prompts, seeds)]
+
+def control(prompt, seed):
+    path = FOLDER / "controls" / f"{prompt.split()[-1]}.png"
+    return Image.open(path).convert("RGB") if path.exists() else None
 """
 
 

@@ -50,7 +50,7 @@ def run(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 def audit_words(world: Path) -> list[str]:
     return [
         *("audit", "--model", f"python:copier_{world.name}:copy", "--references", "references", "--out", "run"),
-        *("--control-images", "0", "--generations", "2", "--descriptor", "pixels:8"),
+        *("--control-images", "0", "--generations", "2", "--test", "tile"),
     ]
 
 
@@ -193,7 +193,7 @@ def test_bad_input_gives_one_message_and_exit_code_2(
 
 
 def test_a_budget_is_repeated_by_the_command_in_the_report(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [*audit_words(world)[:-4], "--descriptor", "pixels:8", "--budget", "40", "--precision", "0.01"]
+    words = [*audit_words(world)[:-4], "--test", "tile", "--budget", "40", "--precision", "0.01"]
     assert run(*words, monkeypatch=monkeypatch) == 0
     facts = json.loads((world / "run" / "report.json").read_text())
     assert facts["counts"]["generations"] == 40

@@ -17,6 +17,7 @@ from copyrisk import attacks, stages
 from copyrisk.collections import Item
 from copyrisk.errors import UserError
 from copyrisk.generators.python import UserFunction
+from copyrisk.verdicts import references
 
 MODELS = """
 import numpy as np
@@ -55,7 +56,7 @@ CHOICES: dict[str, list[Any]] = {
     "guidance_scale": [2.0],
 }
 """What is chosen in place of the defaults below."""
-DEFAULTS = {"model": "python:models_of_combinations:make", "references": "references", "descriptor": "pixels:8"}
+DEFAULTS = {"model": "python:models_of_combinations:make", "references": "references", "test": "tile"}
 
 
 @pytest.fixture
@@ -74,6 +75,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("GENERATIONS", "UNCONDITIONAL_GENERATIONS"):
         monkeypatch.setattr(attacks, name, 3)
+    # Pictures of noise have no candidates that would be worth more.
+    for name in ("MOST", "MOST_TURNED"):
+        monkeypatch.setattr(references, name, 1)
     yield tmp_path
     sys.modules.pop("models_of_combinations", None)
 
@@ -131,7 +135,11 @@ def test_any_combination_is_refused_before_an_image_is_read_or_audited_to_the_en
         ({"strata": "rules"}, r"^--strata rules divides --prompts, which is not given"),
         ({"sensitivity": "most"}, r"^--sensitivity is 'most'"),
         ({"test": "similarity"}, "--test similarity compares the rows of a network"),
-        ({"test": "verdict", "descriptor": "photo"}, "--test verdict compares pixels"),
+        (
+            {"test": "verdict", "descriptor": "pixels:32"},
+            "--test verdict finds its candidates by photo; .* is pixels:32",
+        ),
+        ({"descriptor": "photo"}, "--test tile compares pixels; --descriptor is photo"),
         ({"model": "folder:made", "prompts": "prompts.txt"}, r"^--prompts: the images of folder:made exist already"),
         (
             {"model": "folder:made", "generations": 4, "max_prompts": 2},
@@ -180,7 +188,9 @@ def test_a_stage_on_its_own_refuses_too_and_knows_what_the_run_was_given(world: 
     stages.generate(model=model, out=out)
     with pytest.raises(UserError, match=r"--test similarity compares .* --descriptor is pixels:8"):
         stages.match(test="similarity", out=out)
-    assert stages.match(out=out).num_rows == 6 * 3 + 2
+    with pytest.raises(UserError, match=r"--test verdict finds its candidates by photo; --descriptor is pixels:8"):
+        stages.match(out=out)
+    assert stages.match(test="tile", out=out).num_rows == 6 * 3 + 2
 
 
 @pytest.mark.parametrize("given", [{}, {"budget": 200, "prompts": "prompts.txt"}])

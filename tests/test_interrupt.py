@@ -66,8 +66,8 @@ def given(prompt):
 )
 
 OPTIONS = (
-    "--model python:maker:make --references references --controls controls --descriptor pixels:8 --generations 3 "
-    "--batch-size 6 --out run"
+    "--model python:maker:make --references references --controls controls --test tile --descriptor pixels:8 "
+    "--generations 3 --batch-size 6 --out run"
 ).split()
 ADAPTIVE = [*"--budget 110".split(), *(word for word in OPTIONS if word not in ("--generations", "3"))]
 

@@ -31,6 +31,8 @@ def test_options_can_be_left_out() -> None:
     options = Options()
     assert options.out == Path("copyrisk-run")
     assert options.model is options.references is options.generations is None
+    # The descriptor is what the test needs.
+    assert (options.test, options.descriptor) == ("verdict", None)
 
 
 def test_paths_may_be_text() -> None:

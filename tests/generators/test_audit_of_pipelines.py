@@ -31,6 +31,7 @@ def test_what_is_withheld_reaches_the_report(
     result = stages.audit(
         model="python:censor:make",
         references=str(collection("references", captions)),
+        test="tile",
         generations=4,
         out=tmp_path / "run",
     )

@@ -162,7 +162,12 @@ def audit(
         (tmp_path / "simulated.toml").write_text("\n".join(settings))
         monkeypatch.setenv("COPYRISK_SIMULATED", str(tmp_path / "simulated.toml"))
         return copyrisk.audit(
-            model=MODEL, references=str(references), controls=str(controls), out=tmp_path / "run", **options
+            model=MODEL,
+            references=str(references),
+            controls=str(controls),
+            out=tmp_path / "run",
+            test="tile",
+            **options,
         ).facts
 
     return run

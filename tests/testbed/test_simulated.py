@@ -149,8 +149,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def audit(**options: Any) -> copyrisk.Audit:
-    given = {"references": "references.parquet", "controls": "controls.parquet", "control_images": 400, **options}
-    return copyrisk.audit(model=MODEL, out="run", descriptor="pixels:8", duplicate_distance=0.0, generations=8, **given)
+    given = {"references": "references.parquet", "controls": "controls.parquet", "control_images": 400, "test": "tile"}
+    fixed: dict[str, Any] = {"descriptor": "pixels:8", "duplicate_distance": 0.0, "generations": 8}
+    return copyrisk.audit(model=MODEL, out="run", **fixed, **given | options)
 
 
 def test_an_audit_finds_the_rates_that_were_planted(world: Path) -> None:

@@ -77,13 +77,13 @@ def match(run: Run, chosen: Chosen) -> pa.Table:
     when all statistics are known.
     """
     options, descriptor, test = chosen.options, chosen.descriptor, chosen.test
-    rate = _rate(run, chosen)
+    fixed = options.false_positive_rate is None and not _by_controls(run, chosen)
     stage = run.begin(
         "match",
         options={
             "test": test.name,
-            "threshold": test.threshold if rate is None else None,
-            "false_positive_rate": rate,
+            "threshold": test.threshold if fixed else None,
+            "false_positive_rate": options.false_positive_rate,
         },
         inputs={"generations": run.record("generate")["identity"]},
         after=("index", "duplicates"),
@@ -95,9 +95,7 @@ def match(run: Run, chosen: Chosen) -> pa.Table:
         against = Against.read(run, trait(descriptor, "metric"))
         test.check(len(against.ids))
         _match_all(generation_shards(run), folder, descriptor, test, against, options.workers)
-        calibration = None if rate is None else _calibrate(run, test, against, rate)
-        if calibration is not None and options.false_positive_rate is None:
-            calibration = replace(calibration, threshold=_bounded(calibration))
+        calibration = None if fixed else _calibration(run, test, against, options.false_positive_rate)
         threshold = test.threshold if calibration is None else calibration.threshold
         paths = shard_paths(folder)
         for path in paths:
@@ -153,22 +151,44 @@ def _match_all(
             progress.update(len(generations))
 
 
-def _rate(run: Run, chosen: Chosen) -> float | None:
-    """Return the false-positive rate at which the threshold is read off controls; None where it is given or fixed."""
-    options = chosen.options
-    fixed = options.threshold is not None or options.adaptive or not isinstance(chosen.test, VerdictTest)
-    if options.false_positive_rate is not None or fixed or not run.manifest["collections"].get("controls"):
-        return options.false_positive_rate
-    return RATE
+def _by_controls(run: Run, chosen: Chosen) -> bool:
+    """Say whether the threshold is read off controls though nobody asked for it."""
+    given = chosen.options.threshold is not None or chosen.options.adaptive
+    return isinstance(chosen.test, VerdictTest) and not given and "controls" in run.manifest["collections"]
 
 
-def _bounded(calibration: Calibration) -> float:
+def _calibration(run: Run, test: Test, against: Against, asked: float | None) -> Calibration | None:
+    """Find the threshold for the rate that is asked for; or the one that controls say by themselves, if they do."""
+    if asked is None:
+        found = _calibrate(run, test, against, RATE) if len(against.control_ids) else None
+        return None if found is None else _bounded(found)
+    found = _calibrate(run, test, against, asked)
+    if found is None:
+        raise UserError("--false-positive-rate: there is nothing to read the threshold off. Give --controls.")
+    if not found.reached:
+        log.warning(
+            "match: %d %s allow no false-positive rate below %.2g, and --false-positive-rate is %g. The threshold lies "
+            "just below the smallest statistic among them; more controls or generations would settle it",
+            found.statistics,
+            "statistics of controls" if found.source == "controls" else "references",
+            found.smallest,
+            asked,
+        )
+    return found
+
+
+def _bounded(found: Calibration) -> Calibration:
     """Return the threshold that controls say, no laxer than is known to be wrong, nor than they can tell."""
-    return min(calibration.threshold, LAXEST if calibration.reached else 1 / THRESHOLD)
+    laxest = LAXEST if found.reached else 1 / THRESHOLD
+    low, threshold, high = (min(each, laxest) for each in (found.low, found.threshold, found.high))
+    return replace(found, low=low, threshold=threshold, high=high)
 
 
-def _calibrate(run: Run, test: Test, against: Against, rate: float) -> Calibration:
-    """Find the threshold that accidents pass at a rate: on controls, or where there are none on the references."""
+def _calibrate(run: Run, test: Test, against: Against, rate: float) -> Calibration | None:
+    """Find the threshold that accidents pass at a rate: on controls, or where there are none on the references.
+
+    None where no generation was compared.
+    """
     if len(against.control_ids):
         matches = read_shards(run.folder / "matches")
         frame = (SCHEMA.empty_table() if matches is None else matches).to_pandas()
@@ -187,19 +207,7 @@ def _calibrate(run: Run, test: Test, against: Against, rate: float) -> Calibrati
     else:
         statistics = pd.Series(_among_references(test, against.references))
         units, scale, source, shares = pd.Series(range(len(statistics))), 2.0, "references", 1.0
-    if len(statistics) == 0:
-        raise UserError("--false-positive-rate: there is nothing to read the threshold off. Give --controls.")
-    found = calibrate(statistics, units, rate, scale, source, shares=shares)
-    if not found.reached:
-        log.warning(
-            "match: %d %s allow no false-positive rate below %.2g, and --false-positive-rate is %g. The threshold lies "
-            "just below the smallest statistic among them; more controls or generations would settle it",
-            found.statistics,
-            "statistics of controls" if source == "controls" else "references",
-            found.smallest,
-            rate,
-        )
-    return found
+    return None if len(statistics) == 0 else calibrate(statistics, units, rate, scale, source, shares=shares)
 
 
 def _among_references(test: Test, references: Side) -> Floats:

@@ -50,10 +50,13 @@ def notes(facts: dict[str, Any], scale: float) -> list[str]:
         )
     calibration = facts["test"]["calibration"]
     if calibration and calibration["smallest"] > calibration["requested"]:
+        given = facts["options"].get("false_positive_rate") is not None
+        wish, bound = ("was asked for", "") if given else ("is the aim", ", or the fixed one where that is stricter")
         found.append(
-            f"A false-positive rate of {percent(calibration['requested'])} was asked for. The "
+            f"A false-positive rate of {percent(calibration['requested'])} {wish}. The "
             f"{calibration['statistics']:,} statistics of {calibration['source']} can only show one of "
-            f"{percent(calibration['smallest'], 'up')}; the threshold is that of this rate. More of them would do."
+            f"{percent(calibration['smallest'], 'up')}; the threshold is that of this rate{bound}. More of them would "
+            "do."
         )
     if counts["control_pictures_dropped"]:
         found.append(
