@@ -550,28 +550,25 @@ def test_by_default_a_part_is_found_and_shown(photographs: Path) -> None:
     assert 0.2 < pair["share"] < 0.8
     page = result.report.read_text(encoding="utf-8")
     assert "of the picture (outlined)" in page
-    # So few controls can make the threshold stricter, but not laxer.
-    assert result.facts["test"]["threshold"] == 1 / THRESHOLD
-    assert any("A false-positive rate of 0.10\u00a0% is the aim" in note for note in result.facts["notes"])
-    assert "Within bounds, the threshold was read off the controls" in page
+    # So few controls leave the fixed threshold.
+    assert (result.facts["test"]["threshold"], result.facts["test"]["calibration"]) == (1 / THRESHOLD, None)
 
 
-def test_controls_that_look_copied_make_the_threshold_stricter_unless_it_is_given(photographs: Path) -> None:
+def test_copies_among_few_controls_are_counted_and_leave_the_threshold(photographs: Path) -> None:
     result = audit_of_photographs("with_controls", generations=2)
-    plan = result.plan.to_pandas()[["prompt_id", "role"]]
-    matches = result.matches.to_pandas().merge(plan, on="prompt_id")
-    smallest = matches.loc[matches["role"] == "control", "control_statistic"].min()
-    facts = result.facts["test"]
-    assert facts["threshold"] == np.nextafter(smallest, 0) < 1 / THRESHOLD
-    assert facts["calibration"]["source"] == "controls" and facts["calibration"]["requested"] == 0.001
-    assert not (matches["control_verdict"] == "copy").any()
-    assert ((matches["verdict"] != "no copy") == (matches["statistic"] <= facts["threshold"])).all()
+    assert (result.facts["test"]["threshold"], result.facts["test"]["calibration"]) == (1 / THRESHOLD, None)
+    assert (result.matches.to_pandas()["control_verdict"] == "copy").any()
+    assert result.rates["controls", "regurgitation"].successes > 0
     command = result.facts["command"]
     assert "--threshold" not in command and "--false-positive-rate" not in command
-    again = audit_of_photographs("with_controls", generations=2, threshold=0.1)
-    assert (again.facts["test"]["threshold"], again.facts["test"]["calibration"]) == (0.1, None)
-    assert (again.matches.to_pandas()["control_verdict"] == "copy").any()
-    assert "--threshold 0.1" in again.facts["command"]
+
+
+def test_a_threshold_that_is_given_is_used_and_repeated(photographs: Path) -> None:
+    result = audit_of_photographs(generations=2, threshold=0.1)
+    assert (result.facts["test"]["threshold"], result.facts["test"]["calibration"]) == (0.1, None)
+    matches = result.matches.to_pandas()
+    assert ((matches["verdict"] != "no copy") == (matches["statistic"] <= 0.1)).all()
+    assert "--threshold 0.1" in result.facts["command"]
 
 
 def test_without_controls_the_threshold_is_the_fixed_one(photographs: Path) -> None:

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from copyrisk.matching import LAXEST, _bounded
 from copyrisk.matching.calibration import calibrate
-from copyrisk.verdicts.verdict import THRESHOLD
 
 
 def test_with_999_controls_the_rate_one_in_a_thousand_stops_just_below_the_smallest() -> None:
@@ -106,15 +105,20 @@ def test_equal_statistics_are_never_cut_in_two() -> None:
         # Enough controls may allow more than the fixed threshold, though not anything.
         (999, 0.5, LAXEST),
         (999, 0.15, np.nextafter(0.15, 0)),
-        # Few cannot.
-        (50, 0.5, 1 / THRESHOLD),
-        (50, 0.15, 1 / THRESHOLD),
-        (50, 0.01, np.nextafter(0.01, 0)),
+        # A single accident is none of them at this rate.
+        (999, 0.01, np.nextafter(0.01, 0)),
     ],
 )
 def test_controls_that_nobody_asked_are_believed_within_bounds(count: int, smallest: float, expected: float) -> None:
     found = calibrate(smallest + np.arange(count) / 1000, np.arange(count), 0.001, 1.0, "controls")
     bounded = _bounded(found)
+    assert bounded is not None
     assert bounded.threshold == expected <= LAXEST == 1 / 5
     assert bounded.low <= bounded.threshold <= bounded.high
     assert (bounded.statistics, bounded.smallest) == (found.statistics, found.smallest)
+
+
+@pytest.mark.parametrize("smallest", [0.5, 0.01])
+def test_too_few_controls_leave_the_fixed_threshold(smallest: float) -> None:
+    found = calibrate(smallest + np.arange(50) / 1000, np.arange(50), 0.001, 1.0, "controls")
+    assert _bounded(found) is None

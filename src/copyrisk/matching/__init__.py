@@ -37,7 +37,6 @@ from copyrisk.matching.verdict_test import WHOLE, Side, VerdictTest, evidence_co
 from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
 from copyrisk.run import Run, digest, log
-from copyrisk.verdicts.verdict import THRESHOLD
 
 SCHEMA = pa.schema(
     [
@@ -177,10 +176,14 @@ def _calibration(run: Run, test: Test, against: Against, asked: float | None) ->
     return found
 
 
-def _bounded(found: Calibration) -> Calibration:
-    """Return the threshold that controls say, no laxer than is known to be wrong, nor than they can tell."""
-    laxest = LAXEST if found.reached else 1 / THRESHOLD
-    low, threshold, high = (min(each, laxest) for each in (found.low, found.threshold, found.high))
+def _bounded(found: Calibration) -> Calibration | None:
+    """Return the threshold that controls say, no laxer than is known to be wrong; None where they are too few to say.
+
+    Too few: a single accident among them would say what it takes to be surer than that.
+    """
+    if not found.reached:
+        return None
+    low, threshold, high = (min(each, LAXEST) for each in (found.low, found.threshold, found.high))
     return replace(found, low=low, threshold=threshold, high=high)
 
 
