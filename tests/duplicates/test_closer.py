@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from copyrisk.chosen import Chosen
+from copyrisk.duplicates import duplicates, read_control_pictures
 from copyrisk.duplicates.find import Found, find_duplicates
-from copyrisk.options import DuplicatesOptions
+from copyrisk.index import index
+from copyrisk.options import DuplicatesOptions, Options
+from copyrisk.run import Run
 
 
 def page(seed: int) -> Image.Image:
@@ -72,3 +76,23 @@ def test_where_pictures_are_gone_the_score_decides(tmp_path: Path) -> None:
         image.unlink()
     again = find_duplicates(str(tmp_path / "out" / "index"), DuplicatesOptions(out=tmp_path / "again"))
     assert couples(again)
+
+
+def test_an_audit_groups_references_by_the_same_rule_and_leaves_seen_controls_out(tmp_path: Path) -> None:
+    one = scene(1)
+    sides = {
+        "r": {**{f"page{seed}": page(seed) for seed in range(5)}, "a": one, "half": one.resize((150, 120))},
+        "c": {"seen": one.resize((200, 160)), "new": scene(9)},
+    }
+    for side, images in sides.items():
+        (tmp_path / side).mkdir()
+        for name, image in images.items():
+            image.save(tmp_path / side / f"{name}.png")
+    chosen = Chosen(Options(references=str(tmp_path / "r"), controls=str(tmp_path / "c"), descriptor="photo"))
+    with Run.open(tmp_path / "run") as run:
+        index(run, chosen)
+        table = duplicates(run, chosen)
+        assert run.record("duplicates")["control_pictures_dropped"] == 1
+        assert read_control_pictures(run)["cluster"].to_pylist() == ["new.png"]
+    sizes = dict(zip(table["id"].to_pylist(), table["multiplicity"].to_pylist(), strict=True))
+    assert sizes == {**{f"page{seed}.png": 1 for seed in range(5)}, "a.png": 2, "half.png": 2}

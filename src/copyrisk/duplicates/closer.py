@@ -27,9 +27,12 @@ KEPT = 512
 HARDLY = 0.8
 """Score from which on the small copies hardly differ."""
 
-CORRELATION = 0.45
-"""Least mean correlation of the details of copies: one shape in another colour and width has only its edge in common,
-0.26 to 0.38 where it was measured."""
+CORRELATION, COLOURS = 0.45, 0.015
+"""Least mean correlation of the details of copies, or largest distance of their colours: one shape in another colour
+and width has only its edge in common, 0.26 to 0.38 and 0.02 to 0.08 where it was measured."""
+
+CERTAIN = 0.99
+"""Score from which on nothing is looked at: smooth pictures have no details left that saving did not change."""
 
 LOOKED_PAIRS, WITNESSES = 16, 6
 """Pairs of one picture that are judged together, and other pictures near it that are laid under it too."""
@@ -62,7 +65,8 @@ class Closer:
             found: list[tuple[tuple[Key, Key], bool]] = []
             for pair in part:
                 if score[pair] >= HARDLY:
-                    found.append((keys[pair], self._alone(one, (b, int(j[pair])))))
+                    sure = bool(score[pair] >= CERTAIN) or self._alone(one, (b, int(j[pair])))
+                    found.append((keys[pair], sure))
             unsure = [pair for pair in part if score[pair] < HARDLY]
             judged = self._together(one, [(b, int(j[pair])) for pair in unsure], near)
             return found + [(keys[pair], same) for pair, same in zip(unsure, judged, strict=True)]
@@ -105,10 +109,8 @@ class Closer:
 
     @staticmethod
     def _whole(found: Evidence, back: Callable[[], Evidence]) -> bool:
-        if found.verdict == "partial copy":
-            # A part of this one may be the whole of the other.
-            found = back()
-        return found.verdict == "copy" and found.distances["correlation"] >= CORRELATION
+        # A part of this one may be the whole of the other.
+        return _sure(found) or (found.verdict != "no copy" and _sure(back()))
 
     def _prepared(self, side: Side) -> Prepared | None:
         key = _key(side)
@@ -124,6 +126,11 @@ class Closer:
             while len(self._ready) > KEPT:
                 self._ready.popitem(last=False)
         return ready
+
+
+def _sure(found: Evidence) -> bool:
+    alike = found.distances.get("correlation", 0.0) >= CORRELATION or found.distances.get("inside", 1.0) <= COLOURS
+    return found.verdict == "copy" and alike
 
 
 def _key(side: Side) -> Key:
