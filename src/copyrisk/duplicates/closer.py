@@ -27,7 +27,7 @@ KEPT = 512
 HARDLY = 0.8
 """Score from which on the small copies hardly differ."""
 
-CORRELATION, COLOURS = 0.45, 0.015
+CORRELATION, COLOURS = 0.4, 0.015
 """Least mean correlation of the details of copies, or largest distance of their colours: one shape in another colour
 and width has only its edge in common, 0.26 to 0.38 and 0.02 to 0.08 where it was measured."""
 
