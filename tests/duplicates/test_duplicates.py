@@ -123,7 +123,7 @@ def test_controls_are_grouped_too_and_those_like_a_reference_left_out(
 ) -> None:
     with Run.open(tmp_path / "run") as run:
         references, controls = grey(tmp_path / "r", 0, 100), grey(tmp_path / "c", 2, 50, 99, 51, 200)
-        index(run, Chosen(Options(references=references, controls=controls)))
+        index(run, Chosen(Options(references=references, controls=controls, descriptor="pixels:32")))
         duplicates(run, Chosen(Options(duplicate_distance=2 / 255)))
         found = read_control_pictures(run)
         assert run.record("duplicates")["control_pictures_dropped"] == 2

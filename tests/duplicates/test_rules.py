@@ -9,6 +9,7 @@ from copyrisk.descriptors.photo import Photo
 from copyrisk.descriptors.pixels import Pixels
 from copyrisk.duplicates.by_distance import ByDistance
 from copyrisk.duplicates.by_verification import ByVerification
+from copyrisk.duplicates.closer import Closer
 from copyrisk.duplicates.rules import rule_for
 from copyrisk.errors import UserError
 from copyrisk.options import DuplicatesOptions
@@ -24,12 +25,14 @@ def other(specifier: str, **more: float) -> Any:
 def test_each_descriptor_has_limits_of_its_own() -> None:
     assert rule_for(PIXELS, DuplicatesOptions()) == ByDistance(0.05, 0.9)
     assert rule_for(other("mine", duplicate_distance=0.3), DuplicatesOptions()).distance == 0.3
-    assert rule_for(PHOTO, DuplicatesOptions()) == ByVerification(PHOTO, PHOTO.candidate_distance, 0.5)
+    assert rule_for(PHOTO, DuplicatesOptions()) == ByVerification(PHOTO, PHOTO.candidate_distance, 0.5, closer=Closer())
 
 
 def test_options_take_their_place() -> None:
     assert rule_for(PIXELS, DuplicatesOptions(duplicate_distance=0, likeness=0.5)) == ByDistance(0, 0.5)
-    assert rule_for(PHOTO, DuplicatesOptions(duplicate_distance=0.05, score=0.7)) == ByVerification(PHOTO, 0.05, 0.7)
+    assert rule_for(PHOTO, DuplicatesOptions(duplicate_distance=0.05, score=0.7)) == ByVerification(
+        PHOTO, 0.05, 0.7, closer=Closer()
+    )
 
 
 @pytest.mark.parametrize(

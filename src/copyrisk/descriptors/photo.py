@@ -14,7 +14,7 @@ not) is within `SEARCH_DISTANCE` of the search columns of the other. Whether the
 says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.fft
@@ -112,6 +112,19 @@ class Photo(Descriptor):
                 seen.append(_low_frequencies(resampled(whole, down, across)))
             seen += [_low_frequencies(whole, covered) for covered in COVERS]
         return np.array(seen)
+
+    def turned(self, rows: Bytes) -> Iterator[Bytes]:
+        """Yield the rows (n, 1136) of the pictures turned by 90, 180 and 270 degrees, then of these mirrored."""
+        grey, colour = rows[:, GREY].reshape(-1, SIDE, SIDE), rows[:, COLOUR].reshape(-1, COLOUR_SIDE, COLOUR_SIDE, 3)
+        for step in (1, -1):
+            for quarter in (1, 2, 3):
+                turned = rows.copy()
+                seen = np.ascontiguousarray(np.rot90(grey, quarter, axes=(1, 2))[:, :, ::step])
+                turned[:, SEARCH] = _low_frequencies(seen.astype(np.float32))
+                turned[:, GREY] = seen.reshape(len(rows), SIDE**2)
+                seen = np.rot90(colour, quarter, axes=(1, 2))[:, :, ::step]
+                turned[:, COLOUR] = seen.reshape(len(rows), COLOUR_SIDE**2 * 3)
+                yield turned
 
     def verify(self, first: Bytes, second: Bytes) -> tuple[NDArray[np.float64], list[str]]:
         """Compare each row of `first` (n, 1136) with the same row of `second`: scores (n,) in [0, 1] and kinds.

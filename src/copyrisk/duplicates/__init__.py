@@ -15,11 +15,13 @@ import pyarrow.compute as pc
 
 from copyrisk.chosen import Chosen
 from copyrisk.descriptors import trait
+from copyrisk.descriptors.photo import Photo
 from copyrisk.duplicates.clusters import star_clusters
 from copyrisk.duplicates.images import first_of, hashes_of
 from copyrisk.files import read_table, write_table
 from copyrisk.index import descriptors_of, read_collection, readable
 from copyrisk.index.search import Integers, Metric, Rows, nearest, pairs_within
+from copyrisk.options import DuplicatesOptions
 from copyrisk.run import Run, log
 
 LIMIT = 0.05
@@ -29,29 +31,33 @@ LIMIT = 0.05
 def duplicates(run: Run, chosen: Chosen) -> pa.Table:
     """Group the references into pictures, and the controls; return the table `duplicates`."""
     limit = chosen.options.duplicate_distance
+    photo = chosen.descriptor if limit is None and isinstance(chosen.descriptor, Photo) else None
     if limit is None:
         limit = trait(chosen.descriptor, "duplicate_distance") or LIMIT
     stage = run.begin(
         "duplicates",
-        options={"duplicate_distance": limit},
+        options={"duplicate_distance": limit if photo is None else None},
         after=("index",),
         outputs=("duplicates.parquet", "pictures.parquet", "control_pictures.parquet"),
     )
     path = run.folder / "duplicates.parquet"
     if not stage.done:
         references, controls = (readable(read_collection(run, name)) for name in ("references", "controls"))
-        table = group(references, limit)
-        found = pictures(table)
-        centres = references.filter(pc.is_in(references["id"], value_set=found["cluster"]))
-        kept = unseen(controls, centres, limit, trait(chosen.descriptor, "metric"))
+        if photo is not None:
+            table, grouped, dropped = in_detail(run, photo, chosen.options.workers, references, controls)
+        else:
+            table = group(references, limit)
+            centres = references.filter(pc.is_in(references["id"], value_set=table["cluster"]))
+            kept = unseen(controls, centres, limit, trait(chosen.descriptor, "metric"))
+            grouped, dropped = group(kept, limit), len(controls) - len(kept)
         tables = {
             path: table,
-            run.folder / "pictures.parquet": found,
-            run.folder / "control_pictures.parquet": pictures(group(kept, limit)),
+            run.folder / "pictures.parquet": pictures(table),
+            run.folder / "control_pictures.parquet": pictures(grouped),
         }
         for target, content in tables.items():
             write_table(target, content)
-        stage.finish(len(table), tables, control_pictures_dropped=len(controls) - len(kept))
+        stage.finish(len(table), tables, control_pictures_dropped=dropped)
     return read_table(path)
 
 
@@ -71,9 +77,34 @@ def unseen(controls: pa.Table, references: pa.Table, limit: float, metric: Metri
     """Return the controls of which no reference is a near-duplicate, at most `limit` away."""
     near = nearest(descriptors_of(controls), descriptors_of(references), metric=metric)
     dropped = near.distances[:, 0] <= limit
-    if dropped.any():
-        log.warning("duplicates: %d controls are near-duplicates of references and are left out", dropped.sum())
+    _warn(int(dropped.sum()))
     return controls.filter(pa.array(~dropped))
+
+
+def in_detail(
+    run: Run, photo: Photo, workers: int, references: pa.Table, controls: pa.Table
+) -> tuple[pa.Table, pa.Table, int]:
+    """Group references and controls as `copyrisk duplicates` does: both tables, and how many controls were left out."""
+    from copyrisk.duplicates.detailed import grouped, images_of, seen_in
+    from copyrisk.duplicates.rules import rule_for
+
+    rule = rule_for(photo, DuplicatesOptions(workers=workers))
+    first, second = (
+        images_of(table, photo, run.manifest["collections"].get(name))
+        for table, name in ((references, "references"), (controls, "controls"))
+    )
+    if not len(second):
+        return grouped(first, rule), grouped(second, rule), 0
+    dropped = seen_in(second, first, rule)
+    _warn(int(dropped.sum()))
+    kept = controls.filter(pa.array(~dropped))
+    third = images_of(kept, photo, run.manifest["collections"].get("controls"))
+    return grouped(first, rule), grouped(third, rule), int(dropped.sum())
+
+
+def _warn(dropped: int) -> None:
+    if dropped:
+        log.warning("duplicates: %d controls are near-duplicates of references and are left out", dropped)
 
 
 def group(references: pa.Table, limit: float) -> pa.Table:

@@ -2,7 +2,9 @@
 
 Two pictures are candidates when a view of one, mirrored or a part of it, is within the candidate distance of the whole
 of the other. They are near-duplicates when `verify` gives them a score of at least 0.5, or of another least score that
-was asked for. The distance in tables is that of the two whole pictures: of a mirror image it can be large.
+was asked for, and a closer look at the pictures does not speak against it (`closer`). With a closer look, pictures
+turned by quarters are candidates too; their score is that of the turned one. The distance in tables is that of the two
+whole pictures: of a mirror image it can be large.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from copyrisk.descriptors import Descriptor
+from copyrisk.descriptors import Bytes, Descriptor
+from copyrisk.descriptors.photo import Photo
+from copyrisk.duplicates.closer import Closer
 from copyrisk.duplicates.images import Images
 from copyrisk.duplicates.pairs import EMPTY, EXACT, NEAR, NEAREST, SAME, SAME_PIXELS, Pairs, nearest_pairs
 from copyrisk.duplicates.searching import Searching
@@ -26,6 +30,12 @@ VIEWED_ROWS, VIEW_ROWS = 1 << 17, 512
 VERIFIED_PAIRS = 512
 """Pairs that a thread compares at once."""
 
+OTHERS = 0.49
+"""The highest score of a pair that a closer look takes for different pictures."""
+
+TURNED = "turned"
+"""The change of pictures that were turned by quarters, before what else was done."""
+
 COHESION_MEMBERS = 32
 """Different pictures of a cluster that are compared with each other, the least sure ones."""
 
@@ -39,6 +49,9 @@ class ByVerification:
     score: float = SAME
     workers: int = 0
     searching: Searching = field(default_factory=Searching)
+    closer: Closer | None = None
+    turned: dict[tuple[bytes, bytes], tuple[float, str]] = field(default_factory=dict, compare=False)
+    """Scores and changes of the pairs that are the same when one is turned: by their files, in either order."""
 
     def within(self, images: Images) -> Pairs:
         """Find the pairs i < j of the first images of groups that are the same; plain pictures are not searched."""
@@ -97,8 +110,40 @@ class ByVerification:
                     found.append((i % (block.stop - block.start) + block.start) * len(b.searched) + j)
                     progress.update(len(view))
                 found = [np.unique(np.concatenate(found))]
+        if isinstance(self.descriptor, Photo) and self.closer is not None:
+            i, j = self._turned(self.descriptor, a, b)
+            found = [np.unique(np.concatenate([*found, i * len(b.searched) + j]))]
         i, j = np.divmod(found[0], max(1, len(b.searched)))
         return a.searched[i], b.searched[j]
+
+    def _turned(self, photo: Photo, a: Images, b: Images) -> tuple[Integers, Integers]:
+        """Return the places in `searched` of pairs that are the same when that of `a` is turned, and keep their scores.
+
+        They are those whose turned whole is near the other whole, and to which `verify` gives at least 0.5.
+        """
+        pairs = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        for block in blocks(len(a.searched), 0, VIEWED_ROWS):
+            for rows in photo.turned(a.rows[a.searched[block]].astype(np.uint8, copy=False)):
+                i, j, _ = self.searching.between(rows[:, photo.search], b.searched_rows, self.distance, a.metric)
+                others = b.rows[b.searched].astype(np.uint8, copy=False)
+
+                def verify(
+                    part: slice, rows: Bytes = rows, others: Bytes = others, i: Integers = i, j: Integers = j
+                ) -> tuple[Floats, list[str]]:
+                    return photo.verify(rows[i[part]], others[j[part]])
+
+                found = list(in_threads(self.workers, verify, blocks(len(i), 0, VERIFIED_PAIRS)))
+                score = np.concatenate([np.empty(0), *(each for each, _ in found)])
+                changes = [text for _, each in found for text in each]
+                near = np.flatnonzero(score >= SAME)
+                i, j = i + block.start, j
+                for pair in near.tolist():
+                    key = _key(a, int(a.searched[i[pair]]), b, int(b.searched[j[pair]]))
+                    # A score of 1 is for equal pictures.
+                    known = min(float(score[pair]), 0.999), _turned(changes[pair])
+                    self.turned[key] = max(self.turned.get(key, known), known)
+                pairs.append((i[near], j[near]))
+        return np.concatenate([i for i, _ in pairs]), np.concatenate([j for _, j in pairs])
 
     def _views(self, images: Images, chosen: Integers) -> NDArray[Any]:
         def views(block: slice) -> NDArray[Any]:
@@ -141,7 +186,26 @@ class ByVerification:
                 # The same text once: there are few different ones.
                 changes[block] = [words.setdefault(kind, kind) for kind in kinds]
                 progress.update(len(found))
+        if self.turned:
+            for pair in np.flatnonzero(scores < SAME).tolist():
+                known = self.turned.get(_key(a, int(i[pair]), b, int(j[pair])))
+                if known is not None:
+                    scores[pair], changes[pair] = known
+        if self.closer is not None:
+            different_files = a.hashes[i] != b.hashes[j]
+            looked = np.flatnonzero((scores >= self.score) & ~equal & different_files)
+            same = self.closer.same(a, i[looked], b, j[looked], scores[looked])
+            scores[looked[~same]] = OTHERS
         return scores, changes, equal
+
+
+def _key(a: Images, i: int, b: Images, j: int) -> tuple[bytes, bytes]:
+    one, other = a.hashes[i].item(), b.hashes[j].item()
+    return (one, other) if one < other else (other, one)
+
+
+def _turned(changes: str) -> str:
+    return "+".join([TURNED, *(change for change in changes.split("+") if change not in ("exact", "re-encoded"))])
 
 
 def _different(i: Integers, j: Integers) -> tuple[Integers, Integers]:

@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from PIL import Image
 
 from copyrisk.descriptors import Descriptor, trait
+from copyrisk.index.pictures import Pictures
 from copyrisk.index.rows import is_pixels, readable
 from copyrisk.index.search import Floats, Integers, Metric, Rows
 from copyrisk.index.store import IndexFolder
+from copyrisk.verdicts.prepared import LONG_SIDE
 
 
 @dataclass(frozen=True)
@@ -21,17 +24,18 @@ class Images:
     """The readable images of an index: `table` with a row each, in order, and their descriptors `rows`.
 
     Images with equal descriptors are one group. Of plain pictures (blank, flat, one line of text) only copies of the
-    file are: any two of them look alike.
+    file are: any two of them look alike. pictures: where the pictures themselves are, if they can be had.
     """
 
     table: pa.Table
     rows: Rows
     descriptor: Descriptor
+    pictures: Pictures | None = None
 
     @classmethod
     def of(cls, index: IndexFolder) -> "Images":
         """Read the images of an index."""
-        return cls(readable(index.table()), index.rows(), index.descriptor)
+        return cls(readable(index.table()), index.rows(), index.descriptor, Pictures(index.sources))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -109,6 +113,13 @@ class Images:
     def searched_rows(self) -> Rows:
         """What is compared of these images."""
         return self.compared if len(self.searched) == len(self) else self.compared[self.searched]
+
+    def picture(self, number: int) -> Image.Image | None:
+        """Return an image, large enough to be looked at in detail; None where it is gone."""
+        if self.pictures is None:
+            return None
+        row = {name: self.table[name][number].as_py() for name in ("id", "source", "position", "sha256")}
+        return self.pictures.load([row], least_side=LONG_SIDE).get(row["id"])
 
     def column(self, name: str, at: Integers) -> pa.Array:
         """Return a column at some images."""

@@ -3,8 +3,10 @@
 from typing import Protocol
 
 from copyrisk.descriptors import Descriptor, trait
+from copyrisk.descriptors.photo import Photo
 from copyrisk.duplicates.by_distance import ByDistance
 from copyrisk.duplicates.by_verification import ByVerification
+from copyrisk.duplicates.closer import Closer
 from copyrisk.duplicates.images import Images
 from copyrisk.duplicates.pairs import SAME, Pairs
 from copyrisk.duplicates.searching import Searching
@@ -56,6 +58,7 @@ def rule_for(descriptor: Descriptor, options: DuplicatesOptions) -> Rule:
             options.score or SAME,
             options.workers,
             Searching(options.approximate),
+            Closer(options.workers) if isinstance(descriptor, Photo) else None,
         )
     if options.score is not None:
         raise UserError(f"--score is for descriptors as photo: by {descriptor.specifier}, --distance decides.")

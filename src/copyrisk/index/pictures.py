@@ -54,9 +54,11 @@ class Pictures:
     def _collection(self, source: str) -> Collection | None:
         """Return a collection of the index, None where it cannot be opened any more."""
         if source not in self._opened:
-            self._opened[source] = None
+            opened = None
             with suppress(UserError):
-                self._opened[source] = open_collection(source, "the index")
+                opened = open_collection(source, "the index")
+            # Known only now: another thread that wants it meanwhile opens it too and does not take it for gone.
+            self._opened[source] = opened
         return self._opened[source]
 
 
