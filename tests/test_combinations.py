@@ -76,7 +76,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("GENERATIONS", "UNCONDITIONAL_GENERATIONS"):
         monkeypatch.setattr(attacks, name, 3)
     # Pictures of noise have no candidates that would be worth more.
-    for name in ("MOST", "MOST_TURNED"):
+    for name in ("MOST", "MOST_ALIKE"):
         monkeypatch.setattr(references, name, 1)
     yield tmp_path
     sys.modules.pop("models_of_combinations", None)

@@ -31,9 +31,6 @@ CORRELATION, COLOURS = 0.4, 0.015
 """Least mean correlation of the details of copies, or largest distance of their colours: one shape in another colour
 and width has only its edge in common, 0.26 to 0.38 and 0.02 to 0.08 where it was measured."""
 
-CERTAIN = 0.99
-"""Score from which on nothing is looked at: smooth pictures have no details left that saving did not change."""
-
 LOOKED_PAIRS, WITNESSES = 16, 6
 """Pairs of one picture that are judged together, and other pictures near it that are laid under it too."""
 
@@ -65,7 +62,7 @@ class Closer:
             found: list[tuple[tuple[Key, Key], bool]] = []
             for pair in part:
                 if score[pair] >= HARDLY:
-                    sure = bool(score[pair] >= CERTAIN) or self._alone(one, (b, int(j[pair])))
+                    sure = self._alone(one, (b, int(j[pair])))
                     found.append((keys[pair], sure))
             unsure = [pair for pair in part if score[pair] < HARDLY]
             judged = self._together(one, [(b, int(j[pair])) for pair in unsure], near)

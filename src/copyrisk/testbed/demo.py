@@ -36,7 +36,8 @@ def audit_testbed(testbed: Testbed, run: Path, seed: int) -> Audit:
         trust_remote_code=True,
         references=str(testbed.references),
         controls=str(testbed.controls),
-        max_prompts=200,
+        max_prompts=100,
+        generations=8,
         seed=seed,
         out=run,
     )

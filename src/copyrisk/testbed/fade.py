@@ -37,6 +37,7 @@ def run_fade(options: FadeOptions) -> list[list[Any]]:
             trust_remote_code=True,
             references=str(testbed.references),
             controls=str(testbed.controls),
+            test="tile",
             descriptor=f"pixels:{testbed.side}",
             generations=max(1, 1000 // size),
             seed=options.seed,

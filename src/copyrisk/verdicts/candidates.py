@@ -26,7 +26,7 @@ from copyrisk.verdicts.votes import WINDOW, Level, evened_frequencies, levels_of
 MOST = 16
 """Candidates of a generation."""
 
-VOTED = 64
+VOTED = 24
 """References whose places are voted for."""
 
 KEPT = 1024
@@ -74,7 +74,12 @@ class Candidates:
 
     def of(self, grey: Bytes, most: int = MOST) -> Integers:
         """Return the candidates of generations (m, 32, 32): (m, at most `most`), the best first, ties to the lower."""
-        found = np.empty((len(grey), min(most, len(self.grey))), np.int64)
+        return self.voted(grey, most)[0]
+
+    def voted(self, grey: Bytes, most: int = MOST) -> tuple[Integers, Floats]:
+        """Return the candidates as `of` does, and the votes for the best place of each."""
+        shape = len(grey), min(most, len(self.grey))
+        found, counted = np.empty(shape, np.int64), np.empty(shape)
         for number, picture in enumerate(grey):
             wanted = min(max(most, VOTED), len(self.grey))
             first = wanted if self.squares is DENSE else max(wanted, min(FIRST, len(self.grey)))
@@ -83,8 +88,9 @@ class Candidates:
                 dense = _described(self.grey[chosen], DENSE.references)[0]
                 chosen = chosen[_best(_scores(picture, dense, DENSE), wanted)]
             votes = self._votes(picture, chosen.tolist())
-            found[number] = chosen[np.argsort(-votes, kind="stable")[: found.shape[1]]]
-        return found
+            best = np.argsort(-votes, kind="stable")[: found.shape[1]]
+            found[number], counted[number] = chosen[best], votes[best]
+        return found, counted
 
     def _votes(self, picture: Bytes, chosen: list[int]) -> Floats:
         """Return the votes for the best place of a generation (32, 32) in each of some references."""

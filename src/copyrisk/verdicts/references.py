@@ -10,14 +10,16 @@ from PIL import Image
 
 from copyrisk.descriptors import Bytes
 from copyrisk.descriptors.photo import GREY
-from copyrisk.descriptors.thumbnails import SIDE
+from copyrisk.descriptors.thumbnails import SIDE, flattened
 from copyrisk.verdicts import turned
 from copyrisk.verdicts.candidates import Candidates
 from copyrisk.verdicts.prepared import Prepared
 from copyrisk.verdicts.verdict import THRESHOLD, Evidence, compare_many
 
-MOST, MOST_TURNED = 8, 4
-"""Candidates of a picture: by parts of it, and by what is left of it when it is turned."""
+MOST, LEAST_VOTES = 8, 4.0
+"""Candidates of a picture by parts of it, with so many votes for a place at the least."""
+MOST_ALIKE, LEAST_WHOLE, LEAST_TURNED = 4, 0.4, 0.8
+"""Candidates by the whole, as it is, and by what is left of it when it is turned; and how alike they are at the least."""
 
 KEPT = 512
 """References that are kept ready to be compared: 0.7 MB each."""
@@ -34,6 +36,7 @@ class References:
         self.rows, self.load = rows, load
         grey = rows[:, GREY].reshape(-1, SIDE, SIDE)
         self.candidates = Candidates(grey)
+        self.wholes = _wholes(grey)
         self.turned = turned.rows_of(grey, proportions)
         self._lock = Lock()
         self._kept: OrderedDict[int, Prepared | None] = OrderedDict()
@@ -46,9 +49,12 @@ class References:
         if not len(self):
             return []
         grey = row[GREY].reshape(SIDE, SIDE)
-        found = self.candidates.of(grey[None], min(MOST, len(self)))[0].tolist()
-        alike = turned.likeness(grey, proportion, self.turned)
-        found += np.argsort(-alike, kind="stable")[:MOST_TURNED].tolist()
+        numbers, votes = self.candidates.voted(grey[None], min(MOST, len(self)))
+        found = numbers[0][votes[0] >= LEAST_VOTES].tolist()
+        whole = self.wholes @ _wholes(grey[None])[0]
+        for alike, least in ((whole, LEAST_WHOLE), (turned.likeness(grey, proportion, self.turned), LEAST_TURNED)):
+            best = np.argsort(-alike, kind="stable")[:MOST_ALIKE]
+            found += best[alike[best] >= least].tolist()
         return list(dict.fromkeys(found))
 
     def judge(
@@ -76,3 +82,10 @@ class References:
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
         return found
+
+
+def _wholes(grey: Bytes) -> NDArray[np.float32]:
+    """Return what is left of small grey pictures (n, 32, 32) in even contrast, rows of length 1: (n, 1024)."""
+    even = flattened(grey.astype(np.float32), radius=4, floor=3, blur=0.8).reshape(len(grey), -1)
+    unit: NDArray[np.float32] = even / np.maximum(np.linalg.norm(even, axis=1, keepdims=True), np.float32(1e-6))
+    return unit
