@@ -17,7 +17,7 @@ CODE_POINTS = range(0x1F300, 0x1FA70)
 LEFT_OUT = {0x1F6D8, 0x1F6DC, *range(0x1F3FB, 0x1F400)}
 FONT_SIZE, CANVAS, COMPARED_SIDE = 128, 192, 32
 FAMILY = 0.8
-"""Two pictures whose ink has at least this cosine are of one family: faces, clocks, hearts, the phases of the moon."""
+"""Two pictures whose ink has at least this cosine are of one family, as faces and clock faces are."""
 
 
 def load_openmoji(side: int) -> Pictures:
