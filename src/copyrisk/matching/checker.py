@@ -18,7 +18,7 @@ from copyrisk.duplicates.images import Images
 from copyrisk.errors import UnreadableImage, UserError
 from copyrisk.index.pictures import Pictures
 from copyrisk.index.store import IndexFolder, open_index
-from copyrisk.parallel import batched, in_threads, thread_count
+from copyrisk.parallel import batched, in_threads, small_products, thread_count
 from copyrisk.verdicts import picture as evidence_picture
 from copyrisk.verdicts.changes import changes_of
 from copyrisk.verdicts.prepared import LONG_SIDE
@@ -137,7 +137,8 @@ class Checker:
         row = self.photo.describe(described)
         if self.photo.content_of_rows(row[None])[0] < LEAST_CONTENT:
             return Checked(item.id, "no copy", [], f"{TOO_PLAIN}: there is too little in it", 0, picture)
-        judged, gone = self.references.judge(picture, row, self.threshold)
+        with small_products():
+            judged, gone = self.references.judge(picture, row, self.threshold)
         matches = [self._match(number, evidence) for number, evidence in judged if evidence.verdict != "no copy"]
         matches += self._by_rows(row, gone)
         matches.sort(key=lambda match: (ORDER[match.verdict], -(match.statistic or 0.0), match.id))

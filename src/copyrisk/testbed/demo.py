@@ -37,7 +37,8 @@ def audit_testbed(testbed: Testbed, run: Path, seed: int) -> Audit:
         references=str(testbed.references),
         controls=str(testbed.controls),
         max_prompts=100,
-        generations=8,
+        generations=4,
+        control_images=200,
         seed=seed,
         out=run,
     )

@@ -20,9 +20,11 @@ AGREEING, SEEN = 0.65, 4.0
 LEAST_AGREEING = {1: 2, 0: 4}
 """A place is given up below so many of them, by how many levels below the first comparison's they are at."""
 
-TRIED_FRAMES = 3
+TRIED_FRAMES = 2
 """Of the eight ways to lay whole pictures on each other, those that agree best at the smallest size."""
 
+LEAST_RESOLUTION = 0.5
+"""Pictures that were enlarged by more than this says have no features to rely on."""
 ALL = 0.7
 """Where so much of what there is to see agrees, no other place is looked for."""
 
@@ -90,7 +92,11 @@ def placed(picture: Prepared, reference: Prepared) -> Laid | None:
     found: Laid | None = None
     most = -np.inf
     # What is there as a whole in its frame needs no features.
-    for places in (lambda: [tried[number] for number in best], lambda: by_features(picture, reference)):
+    enough = min(picture.resolution, reference.resolution) >= LEAST_RESOLUTION
+    for places in (
+        lambda: [tried[number] for number in best],
+        lambda: by_features(picture, reference) if enough else [],
+    ):
         for place in places():
             laid = _refined(picture, reference, place)
             if laid is not None:

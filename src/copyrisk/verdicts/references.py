@@ -19,7 +19,7 @@ from copyrisk.verdicts.verdict import THRESHOLD, Evidence, compare_many
 MOST, LEAST_VOTES = 8, 4.0
 """Candidates of a picture by parts of it, with so many votes for a place at the least."""
 MOST_ALIKE, LEAST_WHOLE, LEAST_TURNED = 4, 0.4, 0.8
-"""Candidates by the whole, as it is, and by what is left of it when it is turned; and how alike they are at the least."""
+"""Candidates by the whole, as it is, and by what is left of it when it is turned, and how alike they are at least."""
 
 KEPT = 512
 """References that are kept ready to be compared: 0.7 MB each."""
@@ -86,6 +86,6 @@ class References:
 
 def _wholes(grey: Bytes) -> NDArray[np.float32]:
     """Return what is left of small grey pictures (n, 32, 32) in even contrast, rows of length 1: (n, 1024)."""
-    even = flattened(grey.astype(np.float32), radius=4, floor=3, blur=0.8).reshape(len(grey), -1)
+    even = flattened(grey.astype(np.float32), radius=4, floor=3, blur=0.8).reshape(len(grey), SIDE * SIDE)
     unit: NDArray[np.float32] = even / np.maximum(np.linalg.norm(even, axis=1, keepdims=True), np.float32(1e-6))
     return unit

@@ -35,7 +35,7 @@ WHOLE = 0.65
 LEFT = (0.5, 1.0)
 """The evidence for a part is worth as much less as witnesses took of it, between these bounds."""
 
-AGREES = 0.6
+AGREES = 0.75
 """Windows beside the copied area belong to it from this correlation on."""
 
 WORTH_A_LOOK = 0.25
@@ -118,25 +118,29 @@ def compare(
     picture: Image.Image | Prepared, reference: Image.Image | Prepared, threshold: float = THRESHOLD
 ) -> Evidence:
     """Compare a picture with one reference, RGB pictures of any sizes."""
-    return compare_many(picture, [reference], threshold)[0]
+    with small_products():
+        return compare_many(picture, [reference], threshold)[0]
 
 
 def compare_many(
     picture: Image.Image | Prepared, references: Sequence[Image.Image | Prepared], threshold: float = THRESHOLD
 ) -> list[Evidence]:
-    """Compare a picture with references, each in the light of the others; threshold: least statistic of a copy."""
-    with small_products():
-        one = prepared(picture)
-        laid = [placed(one, prepared(reference)) for reference in references]
-        sure = [0.0 if each is None else statistic(one, weigh(one, each)) for each in laid]
-        order = np.argsort(-np.array(sure), kind="stable").tolist()
-        judged = [NOTHING] * len(laid)
-        found = {number: each for number, each in enumerate(laid) if each is not None}
-        for number in order:
-            if sure[number] >= WORTH_A_LOOK * threshold:
-                others = [found[other] for other in order if other != number and other in found]
-                judged[number] = _judged(one, found[number], others, threshold)
-        return judged
+    """Compare a picture with references, each in the light of the others; threshold: least statistic of a copy.
+
+    Products of matrices are small here: limit the threads of BLAS (`copyrisk.parallel.small_products`), or they wait
+    for each other.
+    """
+    one = prepared(picture)
+    laid = [placed(one, prepared(reference)) for reference in references]
+    sure = [0.0 if each is None else statistic(one, weigh(one, each)) for each in laid]
+    order = np.argsort(-np.array(sure), kind="stable").tolist()
+    judged = [NOTHING] * len(laid)
+    found = {number: each for number, each in enumerate(laid) if each is not None}
+    for number in order:
+        if sure[number] >= WORTH_A_LOOK * threshold:
+            others = [found[other] for other in order if other != number and other in found]
+            judged[number] = _judged(one, found[number], others, threshold)
+    return judged
 
 
 def prepared(image: Image.Image | Prepared) -> Prepared:
