@@ -17,8 +17,9 @@ STIFFNESS = 0.02
 
 AGREEING, SEEN = 0.65, 4.0
 """Windows of such a correlation and such a variance in both pictures agree."""
-LEAST_AGREEING = {1: 2, 0: 4}
-"""A place is given up below so many of them, by how many levels below the first comparison's they are at."""
+LEAST_OF_WHOLE, LEAST_OF_PART = {1: 2, 0: 4}, {0: 4}
+"""A place is given up below so many of them, by how many levels below the first comparison's they are at; a small part
+has no whole window at any but the last."""
 
 TRIED_FRAMES = 2
 """Of the eight ways to lay whole pictures on each other, those that agree best at the smallest size."""
@@ -93,12 +94,12 @@ def placed(picture: Prepared, reference: Prepared) -> Laid | None:
     most = -np.inf
     # What is there as a whole in its frame needs no features.
     enough = min(picture.resolution, reference.resolution) >= LEAST_RESOLUTION
-    for places in (
-        lambda: [tried[number] for number in best],
-        lambda: by_features(picture, reference) if enough else [],
+    for least, places in (
+        (LEAST_OF_WHOLE, lambda: [tried[number] for number in best]),
+        (LEAST_OF_PART, lambda: by_features(picture, reference) if enough else []),
     ):
         for place in places():
-            laid = _refined(picture, reference, place)
+            laid = _refined(picture, reference, place, least)
             if laid is not None:
                 windows = laid.levels[picture.whole].windows
                 sure = _agreeing(windows)
@@ -117,7 +118,7 @@ def closer(picture: Prepared, laid: Laid) -> None:
             laid.levels[level] = Level(*windows_at(picture, level, laid.reference, laid.place))
 
 
-def _refined(picture: Prepared, reference: Prepared, place: Place) -> Laid | None:
+def _refined(picture: Prepared, reference: Prepared, place: Place, least: dict[int, int]) -> Laid | None:
     levels: dict[int, Level] = {}
     first = len(picture.levels) - 1
     expected = place
@@ -129,7 +130,7 @@ def _refined(picture: Prepared, reference: Prepared, place: Place) -> Laid | Non
             return None
         windows, sharpness = windows_at(picture, level, reference, place)
         levels[level] = Level(windows, sharpness)
-        if _hopeless(windows, LEAST_AGREEING.get(level - picture.whole, 0)):
+        if _hopeless(windows, least.get(level - picture.whole, 0)):
             return None
     return Laid(reference, place, levels)
 

@@ -72,23 +72,26 @@ class Weighed:
     """The evidence for a reference in its place, over the windows of the finest level that was looked at.
 
     statistic: nats of the best area; evidence: (rows, columns); area: where it is; share: of what there is to see in
-    the picture, whether the reference lies there or not.
+    the picture, whether the reference lies there or not; loosely: nats, if of a part no more is expected than of a
+    whole.
     """
 
     statistic: float
     evidence: Plane
     area: Mask
     share: float
+    loosely: float = 0.0
 
 
 def weigh(picture: Prepared, laid: Laid, common: dict[int, Plane] | None = None) -> Weighed:
     """Weigh the evidence for a reference in its place; common: what witnesses show, by level (see `common_of`)."""
     side = min(_side(picture), _side(laid.reference))
     whole = _weighed(picture, laid, common or {}, float(np.interp(side, SMALL_SIDES, (SMALL_EXPECTED, WHOLE_EXPECTED))))
+    whole = replace(whole, loosely=whole.statistic)
     if whole.share >= WHOLE_SHARE:
         return whole
     part = _weighed(picture, laid, common or {}, PART_EXPECTED)
-    part = replace(part, statistic=PART_WORTH * part.statistic)
+    part = replace(part, statistic=PART_WORTH * part.statistic, loosely=whole.loosely)
     if whole.share <= PART_SHARE:
         return part
     mixed = (whole.share - PART_SHARE) / (WHOLE_SHARE - PART_SHARE)

@@ -132,7 +132,7 @@ def compare_many(
     """
     one = prepared(picture)
     laid = [placed(one, prepared(reference)) for reference in references]
-    sure = [0.0 if each is None else statistic(one, weigh(one, each)) for each in laid]
+    sure = [0.0 if each is None else statistic(one, _loosely(weigh(one, each))) for each in laid]
     order = np.argsort(-np.array(sure), kind="stable").tolist()
     judged = [NOTHING] * len(laid)
     found = {number: each for number, each in enumerate(laid) if each is not None}
@@ -155,9 +155,14 @@ def statistic(picture: Prepared, weighed: Weighed) -> float:
     return float(weighed.statistic / max(1.0, side / UNIT_SIDE) ** SIZE_POWER)
 
 
+def _loosely(weighed: Weighed) -> Weighed:
+    """Return the evidence as if no more were expected of a part than of a whole: enough for a closer look."""
+    return replace(weighed, statistic=weighed.loosely)
+
+
 def _judged(picture: Prepared, laid: Laid, others: Sequence[Laid], threshold: float) -> Evidence:
     weighed = weigh(picture, laid, common_of(picture, laid, others))
-    if weighed.share < WHOLE_SHARE and statistic(picture, weighed) >= WORTH_A_LOOK * threshold:
+    if weighed.share < WHOLE_SHARE and statistic(picture, _loosely(weighed)) >= WORTH_A_LOOK * threshold:
         # A part: more detail tells a copied one from one that was drawn or photographed again.
         for each in [laid, *others]:
             closer(picture, each)
