@@ -45,7 +45,7 @@ class References:
         return len(self.rows)
 
     def chosen(self, row: Bytes, proportion: float) -> list[int]:
-        """Return the candidates for a picture, by its row (1136,): numbers of references, the best first."""
+        """Return the candidates of a picture by its row (1136,): numbers, at least one where there is any reference."""
         if not len(self):
             return []
         grey = row[GREY].reshape(SIDE, SIDE)
@@ -55,7 +55,8 @@ class References:
         for alike, least in ((whole, LEAST_WHOLE), (turned.likeness(grey, proportion, self.turned), LEAST_TURNED)):
             best = np.argsort(-alike, kind="stable")[:MOST_ALIKE]
             found += best[alike[best] >= least].tolist()
-        return list(dict.fromkeys(found))
+        # There is always a nearest reference, however unlike it is.
+        return list(dict.fromkeys(found)) or [int(whole.argmax())]
 
     def judge(
         self, picture: Image.Image, row: Bytes, threshold: float = THRESHOLD
