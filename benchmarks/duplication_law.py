@@ -45,7 +45,7 @@ def audited(testbed: Testbed, run: Path) -> Audit:
         trust_remote_code=True,
         references=str(testbed.references),
         controls=str(testbed.controls),
-        max_prompts=352,
+        max_prompts=303,
         control_images=0,
         out=run,
     )

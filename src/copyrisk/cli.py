@@ -30,7 +30,7 @@ from copyrisk.options import (
 
 EPILOG = """\b
 Examples:
-  copyrisk demo                                  the whole of it on a small model, in two minutes
+  copyrisk demo                                  the whole of it on a small model, in three minutes
   copyrisk audit --model diffusers:./model \\
       --references ./train --controls ./held_out  audit your own model
   copyrisk audit --model folder:./generated \\

@@ -309,7 +309,7 @@ class FadeOptions:
     out: Path = _option(Path("testbed-fade"), "", "The folder for the models and their audits.")
     images: str = _option("openmoji", "", "The pictures, as for `copyrisk testbed train`.")
     side: int = _option(32, "", "The pictures are made this many pixels wide and high.", minimum=4, maximum=64)
-    sizes: str = _option("1,10,100,600", "", "Sizes of the training sets.")
+    sizes: str = _option("1,10,100,500", "", "Sizes of the training sets.")
     held_out: int = _option(150, "", "Images kept out of training, as controls.", minimum=1)
     steps: int = _option(600, "", "Training steps, the same for each size.", minimum=1)
     seed: int = _option(0, "", "The seed from which all others are derived.", minimum=0)

@@ -17,7 +17,7 @@ CODE_POINTS = range(0x1F300, 0x1FA70)
 LEFT_OUT = {0x1F6D8, 0x1F6DC, *range(0x1F3FB, 0x1F400)}
 FONT_SIZE, CANVAS, COMPARED_SIDE = 128, 192, 32
 FAMILY = 0.8
-"""Two pictures whose ink has at least this cosine are of one family, as faces and clock faces are."""
+"""Two pictures whose ink has at least this cosine are of one family, as faces, clock faces and pointing hands are."""
 
 
 def load_openmoji(side: int) -> Pictures:
@@ -64,10 +64,12 @@ def _fitted(picture: Image.Image, side: int) -> NDArray[np.uint8]:
 
 
 def _one_of_each_family(pixels: NDArray[np.uint8]) -> list[int]:
-    """Return the rows that resemble no row returned before them."""
-    ink = 1 - pixels.reshape(len(pixels), -1) / 255
-    ink /= np.linalg.norm(ink, axis=1, keepdims=True)
-    cosine = ink @ ink.T
+    """Return the rows that resemble no row returned before them, also not turned by right angles or mirrored."""
+    ink = 1 - pixels / 255
+    ink /= np.sqrt((ink**2).sum((1, 2, 3), keepdims=True))
+    turned = [np.rot90(each, turns, (1, 2)) for each in (ink, ink[:, :, ::-1]) for turns in range(4)]
+    flat = [each.reshape(len(ink), -1) for each in turned]
+    cosine = np.max([each @ flat[0].T for each in flat], axis=0)
     kept: list[int] = []
     for row in range(len(ink)):
         if not (cosine[row, kept] >= FAMILY).any():
