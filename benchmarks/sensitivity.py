@@ -26,7 +26,7 @@ from copyrisk.descriptors.pixels import Pixels
 from copyrisk.index.search import nearest
 from copyrisk.matching.calibration import calibrate
 from copyrisk.matching.tests import RatioTest, SecondTest, TileTest
-from copyrisk.matching.verdict_test import Sized, VerdictTest
+from copyrisk.matching.verdict_test import Side, VerdictTest
 from copyrisk.testbed.simulated import Simulated
 
 REFERENCES = 1000
@@ -62,8 +62,13 @@ class Verdict:
     name = "verdict"
 
     def statistics(self, generations: np.ndarray, references: np.ndarray) -> np.ndarray:
-        ones = (np.ones(len(rows)) for rows in (generations, references))
-        return self.test.nearest(Sized(generations, next(ones)), Sized(references, next(ones))).statistic
+        return self.test.nearest(side(generations), side(references)).statistic
+
+
+def side(rows: np.ndarray) -> Side:
+    """Return pictures of 32 × 32 pixels, which the rows of `pixels:32` hold whole, as the verdict takes them."""
+    images = [Image.fromarray(row.reshape(32, 32, 3)) for row in rows]
+    return Side(Photo().describe_many(images), np.ones(len(rows)), lambda some: {each: images[each] for each in some})
 
 
 def main() -> None:
@@ -79,7 +84,7 @@ def main() -> None:
     innocent = described(generations(others, np.arange(len(others)), 1.0))
     kinds = {name: described(made) for name, made in copies(references, others, options.copies).items()}
     tests = [Plain(), *(Published(kind(None, DESCRIPTOR)) for kind in (RatioTest, TileTest, SecondTest))]
-    tests.append(Verdict(VerdictTest(None, DESCRIPTOR)))
+    tests.append(Verdict(VerdictTest(None, Photo())))
     print(f"{len(references):,} references, {len(others):,} that are no copies, {options.copies} copies a kind\n")
     print("| copies | rate | " + " | ".join(test.name for test in tests) + " |")
     print("|---|---|" + "---|" * len(tests))

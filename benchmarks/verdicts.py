@@ -25,11 +25,12 @@ import pyarrow.parquet as pq
 import scipy.fft
 from PIL import Image, ImageEnhance
 
-from copyrisk.verdicts.verdict import Small, Thresholds, compare_many
+from copyrisk.parallel import small_products
+from copyrisk.verdicts.prepared import Prepared
+from copyrisk.verdicts.verdict import compare
 
 RATE = 1e-5
 SEED = 11
-ALL = Thresholds(statistic=0.0)
 GENERATION_SIDE = 256
 """Generated photographs are square and this large; CIFAR-10 pictures stay 32 × 32."""
 
@@ -137,14 +138,16 @@ def _noised(image: Image.Image, noise: float, random: np.random.Generator) -> Im
 
 
 def verdicts(generations: list[Image.Image], references: list[Image.Image]) -> np.ndarray:
-    small = [Small(reference) for reference in references]
-    work = partial(_row, references=small)
+    work = partial(_row, references=[Prepared(reference) for reference in references])
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         return np.array(list(pool.map(work, generations, chunksize=max(1, len(generations) // 64))))
 
 
-def _row(generation: Image.Image, references: list[Small]) -> list[float]:
-    return [evidence.statistic for evidence in compare_many(generation, references, ALL)]
+def _row(generation: Image.Image, references: list[Prepared]) -> list[float]:
+    """Compare with each by itself: no other reference is a witness."""
+    ready = Prepared(generation)
+    with small_products():
+        return [compare(ready, reference, 0.0).statistic for reference in references]
 
 
 def pdq_bits(image: Image.Image) -> np.ndarray:
@@ -215,7 +218,7 @@ def recalls(methods, thresholds, backgrounds, references, plants, count) -> None
 
 def one_by_one(generations, references) -> np.ndarray:
     """Verdicts in this process: for few pairs."""
-    return np.array([_row(generation, [Small(r) for r in references]) for generation in generations])
+    return np.array([_row(generation, [Prepared(r) for r in references]) for generation in generations])
 
 
 def threshold_of(statistics: np.ndarray, rate: float) -> float:
