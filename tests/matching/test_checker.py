@@ -111,7 +111,7 @@ def test_pictures_of_references_are_kept_ready(checker: Checker, monkeypatch: py
     checker.check(photograph(3))
     monkeypatch.setattr(checker.pictures, "load", lambda *_, **__: pytest.fail("loaded again"))
     assert checker.check(photograph(3)).verdict == "copy"
-    assert all(isinstance(each, Prepared) for each in checker.references._kept.values())
+    assert all(isinstance(each, Prepared) for each in checker.references.kept._pictures.values())
 
 
 def test_an_index_of_another_descriptor_is_refused(catalogue: Path, tmp_path: Path) -> None:

@@ -7,21 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.verdicts.landscapes import landscape
 
 from copyrisk.verdicts.prepared import Prepared
 from copyrisk.verdicts.verdict import Alignment, Evidence, compare, compare_many
-
-
-def landscape(seed: int, size: tuple[int, int] = (128, 128)) -> Image.Image:
-    """A picture whose amplitudes fall as one over frequency, like those of photographs, in three related colours."""
-    random = np.random.default_rng(seed)
-    width, height = size
-    down, across = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
-    amplitude = 1 / np.maximum(np.hypot(down, across), 1 / max(size))
-    planes = [np.fft.ifft2(np.fft.fft2(random.standard_normal((height, width))) * amplitude).real for _ in range(3)]
-    planes = [plane / (plane.std() + 1e-9) for plane in planes]
-    colours = [45 * planes[0] + 15 * planes[number] + 128 for number in (0, 1, 2)]
-    return Image.fromarray(np.clip(np.stack(colours, axis=2), 0, 255).astype(np.uint8))
 
 
 def saved_again(image: Image.Image, quality: int) -> Image.Image:
@@ -228,3 +217,9 @@ def test_shares_and_boxes_are_within_the_pictures(left, top, side):
         assert 0 <= x0 <= x1 <= 1 and 0 <= y0 <= y1 <= 1
     if side > 60:
         assert evidence.verdict == "partial copy"
+
+
+def test_without_any_threshold_what_lies_nowhere_is_still_no_copy():
+    flat = Image.new("RGB", (64, 64), (120, 130, 140))
+    assert compare(flat, landscape(12), 0.0).verdict == "no copy"
+    assert compare(saved_again(landscape(12), 60), landscape(12), 0.0).verdict == "copy"

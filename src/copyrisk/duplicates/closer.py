@@ -6,23 +6,19 @@ check: pages of text have a layout in common and nothing else. Pairs whose small
 themselves, or drawings that occur in many tones would witness against each other.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from copyrisk.duplicates.images import Images
 from copyrisk.index.search import Floats, Integers
 from copyrisk.parallel import in_threads
 from copyrisk.progress import bar
-from copyrisk.verdicts.prepared import Prepared
+from copyrisk.verdicts.prepared import Kept, Prepared
 from copyrisk.verdicts.verdict import Evidence, compare, compare_many
-
-KEPT = 512
-"""Pictures that are kept ready to be compared: 0.7 MB each."""
 
 HARDLY = 0.8
 """Score from which on the small copies hardly differ."""
@@ -44,8 +40,7 @@ class Closer:
 
     workers: int = 0
     _seen: dict[tuple[Key, Key], bool] = field(default_factory=dict, compare=False)
-    _ready: OrderedDict[Key, Prepared | None] = field(default_factory=OrderedDict, compare=False)
-    _lock: Lock = field(default_factory=Lock, compare=False)
+    _kept: Kept[Key] = field(default_factory=Kept, compare=False)
 
     def same(self, a: Images, i: Integers, b: Images, j: Integers, score: Floats) -> NDArray[np.bool_]:
         """Say of pairs with scores whether they are the same picture: (n,); where one is gone, they are."""
@@ -59,11 +54,7 @@ class Closer:
 
         def look(part: list[int]) -> list[tuple[tuple[Key, Key], bool]]:
             one = (a, int(i[part[0]]))
-            found: list[tuple[tuple[Key, Key], bool]] = []
-            for pair in part:
-                if score[pair] >= HARDLY:
-                    sure = self._alone(one, (b, int(j[pair])))
-                    found.append((keys[pair], sure))
+            found = [(keys[pair], self._alone(one, (b, int(j[pair])))) for pair in part if score[pair] >= HARDLY]
             unsure = [pair for pair in part if score[pair] < HARDLY]
             judged = self._together(one, [(b, int(j[pair])) for pair in unsure], near)
             return found + [(keys[pair], same) for pair, same in zip(unsure, judged, strict=True)]
@@ -110,19 +101,14 @@ class Closer:
         return _sure(found) or (found.verdict != "no copy" and _sure(back()))
 
     def _prepared(self, side: Side) -> Prepared | None:
-        key = _key(side)
-        with self._lock:
-            if key in self._ready:
-                self._ready.move_to_end(key)
-                return self._ready[key]
         images, number = side
-        image = images.picture(number)
-        ready = None if image is None else Prepared(image)
-        with self._lock:
-            self._ready[key] = ready
-            while len(self._ready) > KEPT:
-                self._ready.popitem(last=False)
-        return ready
+        key = _key(side)
+
+        def load(_: list[Key]) -> dict[Key, Image.Image]:
+            image = images.picture(number)
+            return {} if image is None else {key: image}
+
+        return self._kept.of([key], load)[key]
 
 
 def _sure(found: Evidence) -> bool:

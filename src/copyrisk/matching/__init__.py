@@ -33,10 +33,11 @@ from copyrisk.index.search import Floats, distance_between
 from copyrisk.matching.against import Against
 from copyrisk.matching.calibration import Calibration, calibrate
 from copyrisk.matching.tests import Scores, Test
-from copyrisk.matching.verdict_test import WHOLE, Side, VerdictTest, evidence_columns
+from copyrisk.matching.verdict_test import Side, VerdictTest, evidence_columns
 from copyrisk.parallel import batched, in_threads
 from copyrisk.progress import bar
 from copyrisk.run import Run, digest, log
+from copyrisk.verdicts.verdict import WHOLE
 
 SCHEMA = pa.schema(
     [

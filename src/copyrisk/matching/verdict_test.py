@@ -18,7 +18,7 @@ from copyrisk.index.measure import Floats, Integers
 from copyrisk.parallel import batched, in_threads
 from copyrisk.verdicts.changes import changes_of
 from copyrisk.verdicts.references import Load, References
-from copyrisk.verdicts.verdict import THRESHOLD, WHOLE, Evidence
+from copyrisk.verdicts.verdict import THRESHOLD, Evidence
 
 LEAST_EVIDENCE = 1e-3
 """Less evidence than this counts as this, so that the statistic is a number."""
@@ -129,6 +129,3 @@ def _png(mask: NDArray[np.bool_]) -> bytes:
     held = io.BytesIO()
     Image.fromarray(mask).save(held, "PNG", optimize=True)
     return held.getvalue()
-
-
-__all__ = ["WHOLE", "Nearest", "Side", "VerdictTest", "evidence_columns"]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from copyrisk.verdicts.places import Place, by_features, frames
-from copyrisk.verdicts.prepared import SMALLEST_SIDE, Plane, Prepared, details_of
-from copyrisk.verdicts.windows import BLOCK, INSIDE, Windows, agreement, movement
+from copyrisk.verdicts.prepared import SMALLEST_SIDE, Prepared, details_of
+from copyrisk.verdicts.windows import BLOCK, INSIDE, Plane, Windows, agreement, movement, seen, shown
 
 ROUNDS, FIRST_ROUNDS = 2, 3
 """How often the place is made better at each size, and at the smallest."""
@@ -28,6 +29,8 @@ LEAST_RESOLUTION = 0.5
 """Pictures that were enlarged by more than this says have no features to rely on."""
 ALL = 0.7
 """Where so much of what there is to see agrees, no other place is looked for."""
+
+WARPED = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 STEPS = 1.42
 """Pixels of the reference for a pixel of the picture, up to which none is skipped."""
@@ -62,16 +65,28 @@ def lay(picture: Prepared, level: int, reference: Prepared, place: Place) -> tup
         stretch = scale * float(reference.factor(number)[0] / size[0])
         if stretch <= STEPS:
             break
-    own = reference.factor(number)
+    warp = _warp(place, size, reference.factor(number))
+    grey = reference.levels[number]
+    laid = cv2.warpAffine(grey, warp, shape[::-1], flags=WARPED, borderMode=cv2.BORDER_REPLICATE)
+    there = cv2.warpAffine(np.ones_like(grey), warp, shape[::-1], flags=WARPED)
+    return laid, (there > 0.99).astype(np.float32), stretch * reference.sharpness(number)
+
+
+def lay_colours(picture: Prepared, level: int, laid: Laid) -> Plane:
+    """Return the colours of a reference under a level of the picture: (h, w, 3)."""
+    warp = _warp(laid.place, picture.factor(level), laid.reference.factor(0))
+    shape = picture.levels[level].shape
+    colours = cv2.warpAffine(laid.reference.colours, warp, shape[::-1], flags=WARPED, borderMode=cv2.BORDER_REPLICATE)
+    result: Plane = colours.astype(np.float32)
+    return result
+
+
+def _warp(place: Place, size: NDArray[np.float64], own: NDArray[np.float64]) -> Plane:
+    """Return a place as OpenCV takes it, for a level of the picture and one of the reference with these factors."""
     matrix = own[:, None] * place[:, :2] / size
     # Pixels are counted from the middle of the first, places from its corner.
     shift = own * place[:, 2] + matrix @ (0.5, 0.5) - 0.5
-    warp = np.column_stack([matrix, shift]).astype(np.float32)
-    grey = reference.levels[number]
-    ways = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid = cv2.warpAffine(grey, warp, shape[::-1], flags=ways, borderMode=cv2.BORDER_REPLICATE)
-    there = cv2.warpAffine(np.ones_like(grey), warp, shape[::-1], flags=ways)
-    return laid, (there > 0.99).astype(np.float32), stretch * reference.sharpness(number)
+    return np.column_stack([matrix, shift]).astype(np.float32)
 
 
 def windows_at(
@@ -105,7 +120,7 @@ def placed(picture: Prepared, reference: Prepared) -> Laid | None:
                 sure = _agreeing(windows)
                 if sure > most:
                     found, most = laid, sure
-                if sure > ALL * _seen(windows):
+                if sure > ALL * float(seen(windows.own).sum()):
                     return found
     return found
 
@@ -147,18 +162,12 @@ def _moved(picture: Prepared, level: int, reference: Prepared, place: Place, rou
 
 def _agreeing(windows: Windows) -> float:
     """Return how many windows agree, each by how well it does and how much it shows."""
-    shown = windows.own / (windows.own + 9) * windows.other / (windows.other + 9) * (windows.inside > INSIDE)
-    return float((shown * np.clip(windows.correlation, 0, 1) ** 3).sum())
-
-
-def _seen(windows: Windows) -> float:
-    """Return how many windows of the picture show anything."""
-    return float((windows.own / (windows.own + 9)).sum())
+    return float((shown(windows) * np.clip(windows.correlation, 0, 1) ** 3).sum())
 
 
 def _hopeless(windows: Windows, least: int) -> bool:
-    seen = (windows.inside > INSIDE) & (np.minimum(windows.own, windows.other) > SEEN)
-    return int((seen & (windows.correlation > AGREEING)).sum()) < min(least, windows.own.size // 4)
+    both = (windows.inside > INSIDE) & (np.minimum(windows.own, windows.other) > SEEN)
+    return int((both & (windows.correlation > AGREEING)).sum()) < min(least, windows.own.size // 4)
 
 
 def _plausible(place: Place, expected: Place) -> bool:

@@ -17,6 +17,7 @@ picture; windows on a single edge or on stripes count little, since they agree w
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import cv2
@@ -25,8 +26,8 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from copyrisk.verdicts.alignment import Laid, Level, lay
-from copyrisk.verdicts.prepared import Plane, Prepared, details_of
-from copyrisk.verdicts.windows import INSIDE, Windows, agreement, stripes
+from copyrisk.verdicts.prepared import Prepared, details_of
+from copyrisk.verdicts.windows import INSIDE, Plane, Windows, agreement, seen, shown
 
 Mask = NDArray[np.bool_]
 
@@ -34,8 +35,6 @@ VALUES = 4.0
 """Independent values in the quarter of a window that is its own."""
 STRIPED = 0.95
 """So much less, times the square of how much it is like stripes."""
-SHOWN = 9.0
-"""Variance of details, in squared grey levels, from which on a window says something."""
 
 HIGHEST = 0.985
 """Correlations above it count as this."""
@@ -103,17 +102,17 @@ def common_of(picture: Prepared, laid: Laid, others: Sequence[Laid]) -> dict[int
 
     others: the best first. Those that are the same picture as `laid` are no witnesses.
     """
-    witnesses = [other for other in others if different(picture, laid, other)][:WITNESSES]
+    witnesses = list(islice((other for other in others if different(picture, laid, other)), WITNESSES))
     common = {}
     for level, found in laid.levels.items():
         shape = found.windows.correlation.shape
-        seen = [
+        correlations = [
             np.where(other.levels[level].windows.inside > INSIDE, other.levels[level].windows.correlation, 0)
             for other in witnesses
             if level in other.levels and other.levels[level].windows.correlation.shape == shape
         ]
-        if len(seen) >= COMMON:
-            common[level] = np.sort(np.array(seen), axis=0)[-COMMON]
+        if len(correlations) >= COMMON:
+            common[level] = np.sort(np.array(correlations), axis=0)[-COMMON]
     return common
 
 
@@ -124,23 +123,22 @@ def different(picture: Prepared, laid: Laid, other: Laid) -> bool:
     second, also, _ = lay(picture, level, other.reference, other.place)
     both = inside * also
     windows = agreement(details_of(first) * both, details_of(second) * both, both, 1)
-    shown = _shown(windows)
-    total = float(shown.sum())
-    return total == 0 or float(shown[windows.correlation < SAME].sum()) > DIFFERENT_SHARE * total
+    weight = shown(windows)
+    total = float(weight.sum())
+    return total == 0 or float(weight[windows.correlation < SAME].sum()) > DIFFERENT_SHARE * total
 
 
 def _weighed(picture: Prepared, laid: Laid, common: dict[int, Plane], expected: float) -> Weighed:
     finest = min(laid.levels)
     rows, columns = laid.levels[finest].windows.correlation.shape
-    evidence, shown = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    evidence, values = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
     for level, found in laid.levels.items():
-        nats, values = _level(picture, level, found, common.get(level), expected)
+        nats, new = _level(picture, level, found, common.get(level), expected)
         if nats.size:
             area = rows * columns / nats.size
             evidence += cv2.resize(nats, (columns, rows), interpolation=cv2.INTER_LINEAR) / area
-            shown += cv2.resize(values, (columns, rows), interpolation=cv2.INTER_LINEAR) / area
-    details = laid.levels[finest].windows.own
-    return _best_area(evidence, shown, details / (details + SHOWN))
+            values += cv2.resize(new, (columns, rows), interpolation=cv2.INTER_LINEAR) / area
+    return _best_area(evidence, values, seen(laid.levels[finest].windows.own))
 
 
 def _level(picture: Prepared, level: int, found: Level, common: Plane | None, expected: float) -> tuple[Plane, Plane]:
@@ -149,7 +147,7 @@ def _level(picture: Prepared, level: int, found: Level, common: Plane | None, ex
     there = windows.inside > INSIDE
     noise = _noise(windows, there)
     clear = np.sqrt(1 - noise)
-    weight = _shown(windows) * (1 - noise)
+    weight = shown(windows) * (1 - noise)
     good = there & (windows.correlation > GOOD * clear) & (weight > 0.2)
     expect = np.full(windows.correlation.shape, expected, np.float32)
     if good.sum() >= 3:
@@ -161,7 +159,7 @@ def _level(picture: Prepared, level: int, found: Level, common: Plane | None, ex
     correlation = np.clip(windows.correlation, 0, HIGHEST)
     # Enlarged pictures have no more to say than they had before.
     new = min(1.0, picture.sharpness(level), found.sharpness) ** 2
-    values = VALUES / 2 * new * weight * (1 - STRIPED * stripes(picture.details(level)) ** 2)
+    values = VALUES / 2 * new * weight * (1 - STRIPED * picture.stripes(level) ** 2)
     nats = values * (np.log1p(-(expect**2)) - np.log1p(-(correlation**2)))
     return nats.astype(np.float32), values.astype(np.float32)
 
@@ -171,14 +169,13 @@ def _side(picture: Prepared) -> float:
     return float(np.sqrt(picture.width * picture.height) * min(1.0, picture.resolution))
 
 
-def _best_area(evidence: Plane, shown: Plane, seen: Plane) -> Weighed:
+def _best_area(evidence: Plane, values: Plane, there: Plane) -> Weighed:
     """Find the connected area with the most evidence; what speaks against, in its holes, counts too.
 
-    shown: independent values that both pictures show; seen: how much the picture shows; (rows, columns) each.
+    values: independent values that both pictures show; there: how much the picture shows; (rows, columns) each.
     """
-    speaks = cv2.blur(evidence, (GAPS, GAPS))
-    values = cv2.blur(shown, (GAPS, GAPS))
-    labels, count = scipy.ndimage.label((speaks > -ALMOST * values) & (values > 0.02))
+    speaks, around = cv2.blur(evidence, (GAPS, GAPS)), cv2.blur(values, (GAPS, GAPS))
+    labels, count = scipy.ndimage.label((speaks > -ALMOST * around) & (around > 0.02))
     if count == 0:
         return Weighed(0.0, evidence, np.zeros(evidence.shape, bool), 0.0)
     sums = np.bincount(labels.reshape(-1), evidence.reshape(-1))
@@ -188,15 +185,7 @@ def _best_area(evidence: Plane, shown: Plane, seen: Plane) -> Weighed:
         HOLES:-HOLES, HOLES:-HOLES
     ]
     statistic = max(0.0, float(evidence[area | closed].sum()))
-    return Weighed(statistic, evidence, area, float(seen[area].sum() / max(float(seen.sum()), 1e-6)))
-
-
-def _shown(windows: Windows) -> Plane:
-    """Return how much both pictures show in each window, 0 to 1."""
-    shown: Plane = (
-        windows.own / (windows.own + SHOWN) * windows.other / (windows.other + SHOWN) * (windows.inside > INSIDE)
-    )
-    return shown
+    return Weighed(statistic, evidence, area, float(there[area].sum() / max(float(there.sum()), 1e-6)))
 
 
 def _noise(windows: Windows, there: Mask) -> Plane:

@@ -1,14 +1,18 @@
 """A picture made ready for comparisons: grey at several sizes, its details, its features."""
 
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Plane = NDArray[np.float32]
+from copyrisk.descriptors.thumbnails import LUMA
+from copyrisk.verdicts.windows import Plane, stripes
 
 # The program's own threads compare pictures; more inside of OpenCV would only wait for each other.
 cv2.setNumThreads(1)
@@ -28,10 +32,10 @@ SMALLEST_SIDE = 24
 FINE, COARSE = 0.6, 2.6
 """Details are what lies between these two blurs, in pixels of their size."""
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue (ITU-R BT.601)."""
-
 FEATURES, FEATURE_CONTRAST = 250, 0.02
+
+KEPT = 512
+"""Pictures that are kept ready: 0.7 MB each."""
 
 
 class Prepared:
@@ -61,7 +65,9 @@ class Prepared:
             before = self.levels[-1]
             half = (before.shape[1] + 1) // 2, (before.shape[0] + 1) // 2
             self.levels.append(cv2.resize(before, half, interpolation=cv2.INTER_AREA))
+        self._factors = [np.array([each.shape[1] / self.width, each.shape[0] / self.height]) for each in self.levels]
         self._details: dict[int, Plane] = {}
+        self._stripes: dict[int, Plane] = {}
 
     @property
     def width(self) -> int:
@@ -82,8 +88,7 @@ class Prepared:
 
     def factor(self, level: int) -> NDArray[np.float64]:
         """Return how many pixels of a level, across and down, a pixel of the first level is: shape (2,)."""
-        shape = self.levels[level].shape
-        return np.array([shape[1] / self.width, shape[0] / self.height])
+        return self._factors[level]
 
     def sharpness(self, level: int) -> float:
         """Return how many pixels of the picture a pixel of a level is, along a side; below 1 nothing new is seen."""
@@ -94,6 +99,12 @@ class Prepared:
         if level not in self._details:
             self._details[level] = details_of(self.levels[level])
         return self._details[level]
+
+    def stripes(self, level: int) -> Plane:
+        """Return how much each window of a level is like a single edge or stripes, 0 to 1: (rows, columns)."""
+        if level not in self._stripes:
+            self._stripes[level] = stripes(self.details(level))
+        return self._stripes[level]
 
     @cached_property
     def features(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Plane]:
@@ -118,3 +129,35 @@ def details_of(grey: Plane) -> Plane:
     """Return the details of a grey picture (h, w)."""
     details: Plane = cv2.GaussianBlur(grey, (0, 0), FINE) - cv2.GaussianBlur(grey, (0, 0), COARSE)
     return details
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Kept(Generic[Key]):
+    """Pictures that are kept ready to be compared, up to KEPT of them, those that were used last; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pictures: OrderedDict[Key, Prepared | None] = OrderedDict()
+
+    def of(
+        self, keys: Sequence[Key], load: Callable[[list[Key]], dict[Key, Image.Image]]
+    ) -> dict[Key, Prepared | None]:
+        """Return pictures by their keys; those that are not kept are loaded. None for those that `load` leaves out."""
+        found: dict[Key, Prepared | None] = {}
+        with self._lock:
+            for key in keys:
+                if key in self._pictures:
+                    self._pictures.move_to_end(key)
+                    found[key] = self._pictures[key]
+        missing = [key for key in keys if key not in found]
+        if missing:
+            loaded = load(missing)
+            new = {key: Prepared(loaded[key]) if key in loaded else None for key in missing}
+            found |= new
+            with self._lock:
+                self._pictures |= new
+                while len(self._pictures) > KEPT:
+                    self._pictures.popitem(last=False)
+        return found

@@ -1,8 +1,6 @@
 """References that pictures are compared with: candidates by rows of `photo`, settled in detail by their pictures."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +11,13 @@ from copyrisk.descriptors.photo import GREY
 from copyrisk.descriptors.thumbnails import SIDE, flattened
 from copyrisk.verdicts import turned
 from copyrisk.verdicts.candidates import Candidates
-from copyrisk.verdicts.prepared import Prepared
+from copyrisk.verdicts.prepared import Kept
 from copyrisk.verdicts.verdict import THRESHOLD, Evidence, compare_many
 
 MOST, LEAST_VOTES = 8, 4.0
 """Candidates of a picture by parts of it, with so many votes for a place at the least."""
 MOST_ALIKE, LEAST_WHOLE, LEAST_TURNED = 4, 0.4, 0.8
 """Candidates by the whole, as it is, and by what is left of it when it is turned, and how alike they are at least."""
-
-KEPT = 512
-"""References that are kept ready to be compared: 0.7 MB each."""
 
 Load = Callable[[Sequence[int]], dict[int, Image.Image]]
 """Loads the pictures (RGB, at least LONG_SIDE pixels long if they have so many) of rows; what is gone is left out."""
@@ -33,16 +28,15 @@ class References:
 
     def __init__(self, rows: Bytes, proportions: NDArray[np.float64], load: Load):
         """Take rows of `photo` (n, 1136), the proportions of the pictures (n,), width through height, and `load`."""
-        self.rows, self.load = rows, load
+        self.load = load
         grey = rows[:, GREY].reshape(-1, SIDE, SIDE)
         self.candidates = Candidates(grey)
         self.wholes = _wholes(grey)
         self.turned = turned.rows_of(grey, proportions)
-        self._lock = Lock()
-        self._kept: OrderedDict[int, Prepared | None] = OrderedDict()
+        self.kept = Kept[int]()
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.wholes)
 
     def chosen(self, row: Bytes, proportion: float) -> list[int]:
         """Return the candidates of a picture by its row (1136,): numbers, at least one where there is any reference."""
@@ -63,26 +57,11 @@ class References:
     ) -> tuple[list[tuple[int, Evidence]], list[int]]:
         """Compare a picture with its candidates: (number, evidence) of each, and the numbers of those that are gone."""
         chosen = self.chosen(row, picture.width / picture.height)
-        ready = self._prepared(chosen)
+        ready = self.kept.of(chosen, self.load)
         there = [(number, each) for number in chosen if (each := ready[number]) is not None]
         evidence = compare_many(picture, [each for _, each in there], threshold)
         judged = [(number, each) for (number, _), each in zip(there, evidence, strict=True)]
         return judged, [number for number in chosen if ready[number] is None]
-
-    def _prepared(self, numbers: list[int]) -> dict[int, Prepared | None]:
-        with self._lock:
-            found = {number: self._kept[number] for number in numbers if number in self._kept}
-        missing = [number for number in numbers if number not in found]
-        if missing:
-            loaded = self.load(missing)
-            for number in missing:
-                found[number] = Prepared(loaded[number]) if number in loaded else None
-            with self._lock:
-                for number in missing:
-                    self._kept[number] = found[number]
-                while len(self._kept) > KEPT:
-                    self._kept.popitem(last=False)
-        return found
 
 
 def _wholes(grey: Bytes) -> NDArray[np.float32]:

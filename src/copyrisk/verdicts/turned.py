@@ -1,8 +1,8 @@
 """Which references may be a picture turned by some angle: what is left of the disc in its middle, whatever the angle.
 
 The disc is read along rings; along each, only how strong every frequency is is kept, which turning and mirroring do not
-change (the Fourier–Mellin idea: Casasent and Psaltis, Applied Optics 1976). Turning a picture and cropping its corners
-away changes how much of it is seen, so the disc of a picture is looked for at several sizes.
+change (the Fourier–Mellin idea: Casasent and Psaltis, Applied Optics 1976). A frame that grew when the picture was
+turned shows it smaller, so the disc of a picture is looked for at several sizes.
 """
 
 from functools import cache
@@ -39,7 +39,6 @@ def rows_of(grey: Bytes, proportions: NDArray[np.float64], size: float = 1.0) ->
 def likeness(grey: Bytes, proportion: float, references: Rows) -> NDArray[np.float64]:
     """Return how like a small grey picture (32, 32) of a proportion references (n, 120) are, turned or not: (n,)."""
     seen = np.concatenate([rows_of(grey[None], np.array([proportion]), size) for size in SIZES])
-    # Less is left of a smaller disc's outer rings, so sizes are compared by the mean over all references.
     alike = references.astype(np.float64) @ seen.T.astype(np.float64)
     best: NDArray[np.float64] = alike.max(axis=1)
     return best

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from copyrisk.parallel import small_products
-from copyrisk.verdicts.alignment import Laid, closer, lay, placed
+from copyrisk.verdicts.alignment import Laid, closer, lay, lay_colours, placed
 from copyrisk.verdicts.evidence import WHOLE_SHARE, Mask, Weighed, common_of, weigh
 from copyrisk.verdicts.places import Place
 from copyrisk.verdicts.prepared import Prepared
@@ -29,7 +29,7 @@ Verdict = Literal["copy", "partial copy", "no copy"]
 
 THRESHOLD = 7.5
 """Statistic from which on a pair is a copy where no controls say otherwise."""
-WHOLE = 0.65
+WHOLE = WHOLE_SHARE
 """Share of what there is to see in the picture from which on it is `copy` and not `partial copy`."""
 
 LEFT = (0.5, 1.0)
@@ -132,12 +132,12 @@ def compare_many(
     """
     one = prepared(picture)
     laid = [placed(one, prepared(reference)) for reference in references]
-    sure = [0.0 if each is None else statistic(one, _loosely(weigh(one, each))) for each in laid]
+    sure = [0.0 if each is None else statistic(one, weigh(one, each), loosely=True) for each in laid]
     order = np.argsort(-np.array(sure), kind="stable").tolist()
     judged = [NOTHING] * len(laid)
     found = {number: each for number, each in enumerate(laid) if each is not None}
     for number in order:
-        if sure[number] >= WORTH_A_LOOK * threshold:
+        if number in found and sure[number] >= WORTH_A_LOOK * threshold:
             others = [found[other] for other in order if other != number and other in found]
             judged[number] = _judged(one, found[number], others, threshold)
     return judged
@@ -148,21 +148,17 @@ def prepared(image: Image.Image | Prepared) -> Prepared:
     return image if isinstance(image, Prepared) else Prepared(image)
 
 
-def statistic(picture: Prepared, weighed: Weighed) -> float:
-    """Return evidence as of a picture of 32 × 32 pixels."""
+def statistic(picture: Prepared, weighed: Weighed, loosely: bool = False) -> float:
+    """Return evidence as of a picture of 32 × 32 pixels; loosely: what is enough for a closer look."""
     rows, columns = weighed.evidence.shape
     side = BLOCK * float(np.sqrt(rows * columns)) * min(1.0, picture.resolution)
-    return float(weighed.statistic / max(1.0, side / UNIT_SIDE) ** SIZE_POWER)
-
-
-def _loosely(weighed: Weighed) -> Weighed:
-    """Return the evidence as if no more were expected of a part than of a whole: enough for a closer look."""
-    return replace(weighed, statistic=weighed.loosely)
+    nats = weighed.loosely if loosely else weighed.statistic
+    return float(nats / max(1.0, side / UNIT_SIDE) ** SIZE_POWER)
 
 
 def _judged(picture: Prepared, laid: Laid, others: Sequence[Laid], threshold: float) -> Evidence:
     weighed = weigh(picture, laid, common_of(picture, laid, others))
-    if weighed.share < WHOLE_SHARE and statistic(picture, _loosely(weighed)) >= WORTH_A_LOOK * threshold:
+    if weighed.share < WHOLE_SHARE and statistic(picture, weighed, loosely=True) >= WORTH_A_LOOK * threshold:
         # A part: more detail tells a copied one from one that was drawn or photographed again.
         for each in [laid, *others]:
             closer(picture, each)
@@ -179,7 +175,7 @@ def _evidence(picture: Prepared, laid: Laid, weighed: Weighed, threshold: float)
     # Colours are compared at a size at which what saving did to them does not show.
     level = min(picture.whole + 1, len(picture.levels) - 1)
     _, inside, _ = lay(picture, level, laid.reference, laid.place)
-    colours = _laid_colours(picture, laid, level)
+    colours = lay_colours(picture, level, laid)
     own = cv2.resize(picture.colours, inside.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
     mask = _mask(weighed.area, laid.levels[min(laid.levels)].windows, inside)
     gain, offset = _recolouring(own[mask], colours[mask])
@@ -224,18 +220,6 @@ def _mask(area: Mask, windows: Windows, inside: NDArray[np.float32]) -> Mask:
 def _mask_size(shape: tuple[int, ...]) -> tuple[int, int]:
     factor = min(1.0, 64 / max(shape))
     return max(1, round(shape[1] * factor)), max(1, round(shape[0] * factor))
-
-
-def _laid_colours(picture: Prepared, laid: Laid, level: int) -> NDArray[np.float32]:
-    height, width = picture.levels[level].shape
-    size = picture.factor(level)
-    matrix = laid.place[:, :2] / size
-    shift = laid.place[:, 2] + matrix @ (0.5, 0.5) - 0.5
-    warp = np.column_stack([matrix, shift]).astype(np.float32)
-    ways = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    colours = cv2.warpAffine(laid.reference.colours, warp, (width, height), flags=ways, borderMode=cv2.BORDER_REPLICATE)
-    result: NDArray[np.float32] = colours.astype(np.float32)
-    return result
 
 
 def _recolouring(own: Any, other: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

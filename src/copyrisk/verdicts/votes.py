@@ -99,18 +99,11 @@ class Place:
     votes: float
 
 
-def levels_of(grey: Planes, shape: tuple[int, int] | None = None) -> list[Level]:
-    """Return the windows of a small grey picture (h, w), values 0 to 255, at each of SCALES where any fits.
-
-    shape: stretch the picture to these proportions first, keeping its area.
-    """
-    full = grey.shape
-    if shape is not None:
-        stretch = (shape[0] / shape[1] * grey.shape[1] / grey.shape[0]) ** 0.5
-        full = (grey.shape[0] * stretch, grey.shape[1] / stretch)
+def levels_of(grey: Planes) -> list[Level]:
+    """Return the windows of a small grey picture (h, w), values 0 to 255, at each of SCALES where any fits."""
     levels = []
     for scale in SCALES:
-        size = tuple(round(side * scale) for side in full)
+        size = tuple(round(side * scale) for side in grey.shape)
         if min(size) < WINDOW:
             break
         down, across = (averaging(side, 0, side, count) for side, count in zip(grey.shape, size, strict=True))

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from copyrisk.verdicts.prepared import Plane
+Plane = NDArray[np.float32]
 
 BLOCK = 8
 
@@ -18,6 +18,8 @@ FLOOR = 1.5
 
 INSIDE = 0.9
 """A window counts where so much of it lies in both pictures."""
+SHOWN = 9.0
+"""Variance of details, in squared grey levels, from which on a window says something."""
 
 ENOUGH = 3
 """Windows with any weight that the place of a picture is read off, at least."""
@@ -36,6 +38,16 @@ class Windows(NamedTuple):
     own: Plane
     other: Plane
     inside: Plane
+
+
+def seen(own: Plane) -> Plane:
+    """Return how much one picture shows in windows of such a variance, 0 to 1."""
+    return own / (own + SHOWN)
+
+
+def shown(windows: Windows) -> Plane:
+    """Return how much both pictures show in each window, 0 to 1."""
+    return seen(windows.own) * seen(windows.other) * (windows.inside > INSIDE)
 
 
 def agreement(details: Plane, laid: Plane, inside: Plane, reach: int) -> Windows:
